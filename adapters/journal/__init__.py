@@ -1,0 +1,1 @@
+"""The event journal on `eventsourcing`: SQLite, PostgreSQL, memory."""

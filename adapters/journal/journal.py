@@ -1,0 +1,184 @@
+"""The `Journal` port over a recorder: what is common to all stores."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from ...domain.errors import NotFound, StaleVersion, StoreError
+from ...domain.events import Recorded
+from ...engine.ports import Append, OpenTree, Unit
+from ...projections.status import Changes, changes
+from .chain import first_broken
+from .faults import VersionTaken
+from .mapper import HashedEvent, StructMapper
+
+PAGE = 5_000
+"""Rows fetched at a time: `select_events` of the library would load a whole stream."""
+
+
+class Batch(Struct, gc=False):
+    """One append, ready to be stored. The recorder fills in ``hashes``."""
+
+    tree: str
+    expected: int
+    stored: list[HashedEvent]
+    changes: Changes
+    blobs: Mapping[str, bytes] | None
+    hashes: list[bytes] = []
+
+
+class Row(Struct, frozen=True, gc=False):
+    """A stored event as read."""
+
+    tree: str
+    version: int
+    topic: str
+    state: bytes
+    position: int
+
+
+class Recorder(Protocol):
+    """What `EventJournal` asks of a store. Blocking, thread-safe."""
+
+    def record(self, batches: Sequence[Batch]) -> int:
+        """Store all in one transaction; returns the last position.
+
+        Raises `VersionTaken` or `StaleVersion`, `IdTaken`, `StoreError`; nothing is stored then,
+        unless the error came from the commit itself.
+        """
+
+    def hash_at(self, tree: str, version: int) -> bytes | None:
+        """The stored hash of one event."""
+
+    def stream(self, tree: str, after: int, limit: int) -> Sequence[Row]:
+        """At most ``limit`` events of a stream after version ``after``."""
+
+    def log(self, after: int, limit: int) -> Sequence[Row]:
+        """At most ``limit`` events of the store after position ``after``."""
+
+    def chain(self, tree: str) -> Iterator[tuple[int, str, bytes, bytes, bytes]]:
+        """(version, topic, state, body hash, hash) of a whole stream."""
+
+    def blob(self, hash: str) -> bytes | None: ...
+
+    def open_work(self) -> Sequence[OpenTree]: ...
+
+    def position(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class EventJournal:
+    """Events as stored rows, chained by hash, with their status rows in the same transaction."""
+
+    def __init__(self, recorder: Recorder, mapper: StructMapper) -> None:
+        self.recorder = recorder
+        self.mapper = mapper
+        self.commits = 0
+
+    def append(self, units: Sequence[Unit]) -> int:
+        """See `engine.ports.Journal.append`."""
+        batches = [self._batch(append) for unit in units for append in unit]
+        try:
+            position = self.recorder.record(batches)
+        except VersionTaken as error:
+            raise self._stale(batches) from error
+        except StoreError:
+            if not self._is_stored(batches):
+                raise
+            position = self.recorder.position()
+        self.commits += 1
+        return position
+
+    def _batch(self, append: Append) -> Batch:
+        encode, tree = self.mapper.encode, append.tree
+        first = append.expected + 1
+        return Batch(
+            tree,
+            append.expected,
+            [encode(tree, version, event) for version, event in enumerate(append.events, first)],
+            changes(append.events, first, append.index),
+            append.blobs,
+        )
+
+    def _stale(self, batches: Sequence[Batch]) -> StaleVersion:
+        """Which of the batches was in conflict."""
+        for batch in batches:
+            if self.recorder.hash_at(batch.tree, batch.expected + 1) is not None:
+                return StaleVersion(batch.tree, batch.expected)
+        return StaleVersion(batches[0].tree, batches[0].expected)
+
+    def _is_stored(self, batches: Sequence[Batch]) -> bool:
+        """Whether a commit that reported an error happened all the same.
+
+        With its random salt the hash of an event is unique: the one at our version is ours or not.
+        """
+        try:
+            return all(
+                batch.hashes
+                and self.recorder.hash_at(batch.tree, batch.expected + len(batch.stored))
+                == batch.hashes[-1]
+                for batch in batches
+            )
+        except StoreError:
+            return False
+
+    def read(self, tree: str, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
+        """See `engine.ports.Journal.read`."""
+        left = limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            rows = self.recorder.stream(tree, after, size)
+            yield from map(self._recorded, rows)
+            if len(rows) < size:
+                return
+            after = rows[-1].version
+            left = None if left is None else left - len(rows)
+
+    def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
+        """See `engine.ports.Journal.read_all`."""
+        left = limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            rows = self.recorder.log(after, size)
+            yield from map(self._recorded, rows)
+            if len(rows) < size:
+                return
+            after = rows[-1].position
+            left = None if left is None else left - len(rows)
+
+    def _recorded(self, row: Row) -> Recorded:
+        return Recorded(
+            row.tree, row.version, self.mapper.decode(row.topic, row.state), row.position
+        )
+
+    def read_blob(self, hash: str) -> bytes:
+        """See `engine.ports.Journal.read_blob`."""
+        data = self.recorder.blob(hash)
+        if data is None:
+            raise NotFound("blob", hash)
+        return data
+
+    def open_work(self) -> Sequence[OpenTree]:
+        """See `engine.ports.Journal.open_work`."""
+        return self.recorder.open_work()
+
+    def position(self) -> int:
+        """See `engine.ports.Journal.position`."""
+        return self.recorder.position()
+
+    def verify(self, tree: str) -> tuple[int, str] | None:
+        """The first version of a stream whose hash does not hold, and why; None where all do."""
+        body_hash = self.mapper.body_hash
+        return first_broken(
+            tree,
+            (
+                (version, topic, body_hash(state), stored, hash)
+                for version, topic, state, stored, hash in self.recorder.chain(tree)
+            ),
+        )
+
+    def close(self) -> None:
+        """See `engine.ports.Journal.close`."""
+        self.recorder.close()

@@ -1,0 +1,69 @@
+-- name: tree
+SELECT * FROM tree WHERE id = ?
+
+-- name: trees
+SELECT * FROM tree
+WHERE phase <> 'adopted'
+  AND (:status IS NULL OR status = :status)
+  AND (:owner IS NULL OR owner = :owner)
+  AND (:phase IS NULL OR phase = :phase)
+  AND (:before IS NULL OR num < :before)
+ORDER BY num DESC LIMIT :limit
+
+-- name: task
+SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
+       t.schemas, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
+       s.started_at, s.completed_at, s.ended, r.id, r.owner, r.phase, e.topic, e.state
+FROM task t
+JOIN tree r ON r.num = t.num >> 20
+LEFT JOIN task_state s ON s.num = t.num
+LEFT JOIN stored_events e
+       ON e.originator_id = r.id AND e.originator_version = s.ended
+WHERE t.id = ?
+
+-- name: tasks
+SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
+       t.schemas, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
+       s.started_at, s.completed_at, s.ended, r.id, r.owner, r.phase, e.topic, e.state
+FROM tree r
+JOIN task t ON t.num BETWEEN r.num << 20 AND (r.num << 20) + 1048575
+LEFT JOIN task_state s ON s.num = t.num
+LEFT JOIN stored_events e
+       ON :results AND e.originator_id = r.id AND e.originator_version = s.ended
+WHERE r.id = :tree ORDER BY t.num
+
+-- name: find
+SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
+       t.schemas, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
+       s.started_at, s.completed_at, s.ended, r.id, r.owner, r.phase, e.topic, e.state
+FROM task t
+JOIN tree r ON r.num = t.num >> 20
+LEFT JOIN task_state s ON s.num = t.num
+LEFT JOIN stored_events e
+       ON e.originator_id = r.id AND e.originator_version = s.ended
+WHERE (:owner IS NULL OR r.owner = :owner)
+  AND (:status IS NULL OR COALESCE(s.status, 'pending') = :status)
+  AND (:parent IS NULL OR t.parent = :parent)
+  AND (NOT :roots OR t.parent IS NULL)
+ORDER BY CASE WHEN :descending THEN NULL ELSE
+             CASE :order WHEN 'priority' THEN t.priority WHEN 'name' THEN t.name
+                         WHEN 'status' THEN s.status ELSE t.created_at END END,
+         CASE WHEN :descending THEN
+             CASE :order WHEN 'priority' THEN t.priority WHEN 'name' THEN t.name
+                         WHEN 'status' THEN s.status ELSE t.created_at END END DESC,
+         CASE WHEN :descending THEN -t.num ELSE t.num END
+LIMIT :limit OFFSET :offset
+
+-- name: ids_like
+SELECT id FROM tree WHERE phase <> 'adopted' AND id >= :prefix AND id < :after ORDER BY id LIMIT :limit
+
+-- name: taken
+SELECT id FROM task WHERE id IN (SELECT value FROM json_each(?))
+
+-- name: owner_and_tree
+SELECT t.id, r.owner, r.id FROM task t JOIN tree r ON r.num = t.num >> 20
+WHERE t.id IN (SELECT value FROM json_each(?))
+
+-- name: attempts
+SELECT task, generation, attempt, started_at, ended_at, outcome FROM attempt
+WHERE tree = ? ORDER BY started

@@ -1,0 +1,313 @@
+"""The journal on SQLite: a recorder of `eventsourcing` with a hash chain and status rows.
+
+One connection writes, in ``BEGIN IMMEDIATE`` transactions; WAL; ``synchronous=FULL`` unless the
+store's durability is ``process`` (which survives kill -9, not power loss).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import eventsourcing.sqlite as library
+from eventsourcing.persistence import InterfaceError, PersistenceError
+
+from ...domain.errors import StaleVersion, StoreError, StoreUnavailable
+from ...engine.ports import OpenTree
+from . import sqlite_rows
+from .chain import START, Head, links
+from .faults import from_sqlite
+from .journal import Batch, Row
+from .sql import script, statements
+
+SCHEMA_VERSION = 1
+MAX_HEADS = 20_000
+LOCK_TIMEOUT = 10
+"""Seconds to wait for another process's transaction."""
+
+_sql = statements("sqlite")
+
+
+class Pool(library.SQLiteConnectionPool):
+    """Connections with the pragmas that the promises need; the library sets only WAL."""
+
+    synchronous = "FULL"
+
+    def _create_connection(self) -> library.SQLiteConnection:
+        connection = super()._create_connection()
+        raw = connection._sqlite_conn
+        raw.execute(f"PRAGMA synchronous={self.synchronous}")
+        raw.execute("PRAGMA foreign_keys=OFF")
+        return connection
+
+
+class RelaxedPool(Pool):
+    """Durability ``process``: no flush per commit."""
+
+    synchronous = "NORMAL"
+
+
+class Datastore(library.SQLiteDatastore):
+    """The library's datastore on our pool; ids are text."""
+
+    def __init__(self, path: str, *, durability: str = "power") -> None:
+        super().__init__(path, lock_timeout=LOCK_TIMEOUT, originator_id_type="text")
+        self.path = path
+        self.pool.close()
+        kind = Pool if durability == "power" else RelaxedPool
+        self.pool = kind(db_name=path, lock_timeout=LOCK_TIMEOUT, pool_size=5)
+
+
+class SQLiteRecorder(library.SQLiteProcessRecorder):
+    """Stores events, their hashes and the status rows in one transaction."""
+
+    def __init__(self, datastore: Datastore) -> None:
+        super().__init__(datastore)
+        self.path = datastore.path
+        self._writing = threading.Lock()
+        self._heads: dict[str, Head] = {}
+        self._local = threading.local()
+        self._writer: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []
+        self._closed = False
+
+    def construct_create_table_statements(self) -> list[str]:
+        """The library's tracking table, and ours from ``sqlite_schema.sql``."""
+        inherited = super().construct_create_table_statements()
+        ours = [part for part in script("sqlite_schema").split(";\n") if part.strip()]
+        return [*(s for s in inherited if "stored_events" not in s), *ours]
+
+    def create_table(self) -> None:
+        """Make what is missing; refuse a store that a later version made."""
+        with self._translated():
+            if self._schema_version() == SCHEMA_VERSION:
+                return
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if self._schema_version() < SCHEMA_VERSION:
+                    for statement in self.create_table_statements:
+                        connection.execute(statement)
+                    connection.execute(_sql.mark_tracking, (self.table_migration_identifier,))
+                    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            finally:
+                connection.execute("COMMIT")
+
+    def _schema_version(self) -> int:
+        found = int(self._connection().execute("PRAGMA user_version").fetchone()[0])
+        if found > SCHEMA_VERSION:
+            raise StoreUnavailable(
+                f"the store {self.path} was made by a later version of aipartnerupflow. "
+                "Upgrade to use it; nothing was changed."
+            )
+        return found
+
+    def insert_events(self, stored_events: Any, **kwargs: Any) -> Sequence[int] | None:
+        """Not this way: without the tree's row changes the status would not follow the log."""
+        raise TypeError(
+            "stored events enter through EventJournal.append, which adds the hash chain and the "
+            "status rows; a plain StoredEvent has neither"
+        )
+
+    # -- writing
+
+    def record(self, batches: Sequence[Batch]) -> int:
+        """See `journal.Recorder.record`."""
+        with self._writing, self._translated():
+            connection = self._connection()
+            cursor = connection.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                heads, position = self._insert(cursor, batches)
+                self._commit(connection)
+            except BaseException:
+                for batch in batches:
+                    self._heads.pop(batch.tree, None)
+                with suppress(sqlite3.Error):
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                raise
+            self._keep(batches, heads)
+            return position
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        connection.execute("COMMIT")
+
+    def _insert(self, cursor: sqlite3.Cursor, batches: Sequence[Batch]) -> tuple[list[Head], int]:
+        moved: dict[str, Head] = {}
+        heads = []
+        rows: list[tuple[str, int, str, bytes, bytes, bytes]] = []
+        for batch in batches:
+            head = moved.get(batch.tree) or self._head(cursor, batch)
+            if head.version != batch.expected:
+                raise StaleVersion(batch.tree, batch.expected)
+            batch.hashes = links(batch.stored, head.hash)
+            for event, hash in zip(batch.stored, batch.hashes, strict=True):
+                rows.append(
+                    (batch.tree, event.originator_version, event.topic, event.state,
+                     event.body_hash, hash)
+                )  # fmt: skip
+            head = Head(batch.expected + len(batch.stored), batch.hashes[-1], head.num)
+            moved[batch.tree] = head
+            heads.append(head)
+        cursor.executemany(_sql.insert_event, rows)
+        position: int = cursor.execute(_sql.track).fetchone()[0]
+        sqlite_rows.write(cursor, batches, heads)
+        return heads, position
+
+    def _head(self, cursor: sqlite3.Cursor, batch: Batch) -> Head:
+        head = self._heads.get(batch.tree)
+        if head is not None:
+            return head
+        if batch.expected == 0:
+            return Head(0, START, sqlite_rows.insert_tree(cursor, batch))
+        row = cursor.execute(_sql.head, (batch.tree,)).fetchone()
+        return Head(*row) if row is not None else Head(0, START, 0)
+
+    def _keep(self, batches: Sequence[Batch], heads: Sequence[Head]) -> None:
+        """Only now, after the commit: a head that moved in a lost transaction breaks the chain."""
+        for batch, head in zip(batches, heads, strict=True):
+            if batch.changes.tree.phase in ("settled", "adopted"):
+                self._heads.pop(batch.tree, None)
+            else:
+                self._heads[batch.tree] = head
+        if len(self._heads) > MAX_HEADS:
+            self._heads.clear()
+
+    # -- reading
+
+    def hash_at(self, tree: str, version: int) -> bytes | None:
+        """See `journal.Recorder.hash_at`."""
+        row = self._one(_sql.hash_at, (tree, version))
+        return None if row is None else row[0]
+
+    def stream(self, tree: str, after: int, limit: int) -> Sequence[Row]:
+        """See `journal.Recorder.stream`."""
+        rows = self._all(_sql.stream, (tree, after, limit))
+        return [Row(tree, version, topic, state, at) for version, topic, state, at in rows]
+
+    def log(self, after: int, limit: int) -> Sequence[Row]:
+        """See `journal.Recorder.log`."""
+        rows = self._all(_sql.log, (after, limit))
+        return [Row(tree, version, topic, state, at) for version, topic, state, at, tree in rows]
+
+    def chain(self, tree: str) -> Iterator[tuple[int, str, bytes, bytes, bytes]]:
+        """See `journal.Recorder.chain`."""
+        with self._translated():
+            yield from self._reader().execute(_sql.chain, (tree,))
+
+    def blob(self, hash: str) -> bytes | None:
+        """See `journal.Recorder.blob`."""
+        row = self._one(_sql.blob, (hash,))
+        return None if row is None else row[0]
+
+    def open_work(self) -> Sequence[OpenTree]:
+        """See `journal.Recorder.open_work`."""
+        return [
+            OpenTree(id, name, engine, epoch, bool(released))
+            for id, name, engine, epoch, released in self._all(_sql.open_work, ())
+        ]
+
+    def position(self) -> int:
+        """See `journal.Recorder.position`."""
+        row = self._one(_sql.position, ())
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def data_version(self) -> int:
+        """Changes when another connection has committed."""
+        row = self._one("PRAGMA data_version", ())
+        return 0 if row is None else int(row[0])
+
+    def close(self) -> None:
+        """See `journal.Recorder.close`."""
+        with self._writing:
+            self._closed = True
+            for connection in (*self._readers, *filter(None, [self._writer])):
+                connection.close()
+            self._readers.clear()
+            self._writer = None
+        self.datastore.close()
+
+    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
+        """Rows of a read-only statement, for the read models."""
+        return self._all(sql, parameters)
+
+    def _one(self, sql: str, parameters: Sequence[Any]) -> Any:
+        with self._translated():
+            return self._reader().execute(sql, parameters).fetchone()
+
+    def _all(self, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> list[Any]:
+        with self._translated():
+            return self._reader().execute(sql, parameters).fetchall()
+
+    # -- connections
+
+    def _connection(self) -> sqlite3.Connection:
+        self._check_open()
+        if self._writer is None:
+            self._writer = self._connect()
+        return self._writer
+
+    def _reader(self) -> sqlite3.Connection:
+        self._check_open()
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+            connection.execute("PRAGMA query_only=ON")
+            self._readers.append(connection)
+        return connection
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(f"the store {self.path} was closed; open it again")
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            raw = self.datastore.pool._create_connection()._sqlite_conn
+        except InterfaceError as error:
+            cause = error.__cause__
+            if isinstance(cause, sqlite3.Error):
+                raise from_sqlite(cause, self.path) from error
+            raise StoreUnavailable(str(error)) from error
+        raw.row_factory = None
+        return raw
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise from_sqlite(error, self.path) from error
+        except PersistenceError as error:
+            cause = error.args[0] if error.args else error
+            if isinstance(cause, sqlite3.Error):
+                raise from_sqlite(cause, self.path) from error
+            raise StoreError(f"the store {self.path} failed: {error}") from error
+
+
+class Factory(library.SQLiteFactory):
+    """`eventsourcing`'s factory with our recorder; its environment keys keep their meaning."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        self.datastore.close()
+        self.datastore = Datastore(self.datastore.pool.db_name, durability=self.durability())
+
+    def process_recorder(self) -> SQLiteRecorder:
+        """Our recorder on our datastore, its tables made."""
+        assert isinstance(self.datastore, Datastore)
+        recorder = SQLiteRecorder(self.datastore)
+        if self.env_create_table():
+            recorder.create_table()
+        return recorder
+
+    def durability(self) -> str:
+        """``power`` (default) or ``process``, from ``APFLOW_DURABILITY``."""
+        return self.env.get("APFLOW_DURABILITY") or "power"
+
+
+def database_name(path: Path) -> str:
+    """A path in the form that the library's connections take: a file URI."""
+    return path.absolute().as_uri()

@@ -1,0 +1,102 @@
+"""Status rows on SQLite: the changes of many appends, statement by statement."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ...domain.specs import TaskSpec
+from ...projections.status import Changes, TreeChange
+from .chain import Head
+from .journal import Batch
+from .sql import statements
+
+TASK_BITS = 20
+"""`task.num` = `tree.num` << TASK_BITS | the task's number: one integer key, in tree order."""
+
+_sql = statements("sqlite")
+_encode = msgspec.json.encode
+
+
+def text(raw: msgspec.Raw) -> str:
+    """JSON bytes as the text that is stored."""
+    return bytes(raw).decode()
+
+
+def insert_tree(cursor: sqlite3.Cursor, batch: Batch) -> int:
+    """The row of a new tree; returns its number."""
+    new = batch.changes.new_tree
+    if new is None:
+        raise ValueError(f"the stream {batch.tree} has to begin with tree.created")
+    row = (batch.tree, new.uid, new.name, new.owner, new.created_at, new.created_at)
+    cursor.execute(_sql.insert_tree, row)
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def write(cursor: sqlite3.Cursor, batches: Sequence[Batch], heads: Sequence[Head]) -> None:
+    """All row changes; ``heads[i].num`` is the row number of the tree of ``batches[i]``."""
+    put: list[tuple[Any, ...]] = []
+    end: list[tuple[Any, ...]] = []
+    touch: list[tuple[Any, ...]] = []
+    added: list[tuple[Any, ...]] = []
+    for batch, head in zip(batches, heads, strict=True):
+        made, base = batch.changes, head.num << TASK_BITS
+        for n, s in made.started.items():
+            put.append(
+                (base | n, s.status, s.attempt, s.generation, s.progress, s.message,
+                 s.started_at, s.completed_at, s.ended)
+            )  # fmt: skip
+        for n, d in made.ended.items():
+            done = 1.0 if d.status == "completed" else None
+            end.append((d.status, d.attempt, d.completed_at, d.ended, done, base | n))
+        tree = made.tree
+        if tree.is_touch:
+            touch.append((tree.version, tree.updated_at, tree.status, head.num))
+        else:
+            cursor.execute(_sql.update_tree, _tree_row(tree, head.num))
+        for n, spec, at in made.added:
+            added.append((base | n, *_task_row(spec), at))
+        _write_rarities(cursor, made, base, batch)
+    if touch:
+        cursor.executemany(_sql.touch_tree, touch)
+    if added:
+        cursor.executemany(_sql.insert_task, added)
+    if put:
+        cursor.executemany(_sql.put_state, put)
+    if end:
+        cursor.executemany(_sql.end_state, end)
+
+
+def _tree_row(tree: TreeChange, num: int) -> tuple[Any, ...]:
+    return (
+        tree.version, tree.updated_at, tree.status, tree.phase, tree.engine, tree.epoch,
+        tree.released, tree.completed_at, num,
+    )  # fmt: skip
+
+
+def _task_row(spec: TaskSpec) -> tuple[Any, ...]:
+    return (
+        spec.id, spec.label, spec.name, spec.parent, spec.priority,
+        _encode(spec.dependencies).decode() if spec.dependencies else "[]",
+        text(spec.inputs), text(spec.params), text(spec.schemas),
+    )  # fmt: skip
+
+
+def _write_rarities(cursor: sqlite3.Cursor, made: Changes, base: int, batch: Batch) -> None:
+    """What few appends hold: interruptions, progress, changes of drafts, blobs."""
+    if made.interrupted:
+        cursor.executemany(_sql.interrupt_state, [(base | n,) for n in made.interrupted])
+    if made.progressed:
+        rows = [(fraction, message, base | n) for n, (fraction, message) in made.progressed.items()]
+        cursor.executemany(_sql.progress_state, rows)
+    for n, spec in made.respecified:
+        row = _task_row(spec)
+        cursor.execute(_sql.respecify_task, (*row[2:], base | n))
+    if made.removed:
+        cursor.executemany(_sql.delete_task, [(id,) for id in made.removed])
+    if made.moved_away:
+        cursor.execute(_sql.delete_tasks_of, (base, base | (1 << TASK_BITS) - 1))
+    if batch.blobs:
+        cursor.executemany(_sql.insert_blob, list(batch.blobs.items()))

@@ -1,0 +1,152 @@
+"""From draft to run: the graph is checked, executors are chosen, an engine takes the tree."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+from msgspec import Struct
+
+from .. import events as e
+from ..errors import Fault, InvalidGraph, InvalidTransition, NotADraft
+from ..graph import check
+from ..inputs import references
+from ..specs import EMPTY_OBJECT, ExecutorRef, TaskSpec
+from ..tree import Tree
+from .stamp import Stamp
+
+Registered = Callable[[str], str | None]
+"""Says by which module an executor id is registered (maybe ""), None where it is not."""
+
+
+class _Params(Struct, gc=False):
+    executor_id: str | None = None
+
+
+class _Schemas(Struct, gc=False):
+    method: str | None = None
+
+
+_params = msgspec.json.Decoder(_Params)
+_schemas = msgspec.json.Decoder(_Schemas)
+
+
+def submit(tree: Tree, registered: Registered, stamp: Stamp) -> list[e.AnyEvent]:
+    """The draft is to be run: the graph is checked, executors are chosen. Twice changes nothing."""
+    if tree.submitted:
+        return []
+    if not tree.is_draft:
+        raise NotADraft(tree.id)
+    specs = [task.spec for task in tree.live()]
+    executors, of = choose(specs, registered)
+    faults = check(specs, {n for n, kind in enumerate(of) if kind == e.GROUP})
+    faults.extend(reference_faults(specs))
+    if faults:
+        raise InvalidGraph(faults)
+    return [
+        e.TreeSubmitted(
+            at=stamp.at, by=stamp.by, cause=stamp.cause, executors=tuple(executors), of=tuple(of)
+        )
+    ]
+
+
+def choose(
+    specs: Sequence[TaskSpec], registered: Registered
+) -> tuple[list[ExecutorRef], list[int | str | None]]:
+    """Which executor runs each task: ``params.executor_id``, ``schemas.method``, or the name.
+
+    The first found is taken; the first two count even where nothing by that id is registered. A
+    task with none of them is a group where it has children.
+    """
+    parents = {spec.parent for spec in specs}
+    numbers: dict[str, int] = {}
+    executors: list[ExecutorRef] = []
+    of: list[int | str | None] = []
+    for spec in specs:
+        id = named_executor(spec)
+        if id is None and registered(spec.name) is not None:
+            id = spec.name
+        if id is None:
+            of.append(e.GROUP if spec.id in parents else None)
+            continue
+        if id not in numbers:
+            numbers[id] = len(executors)
+            executors.append(ExecutorRef(id, registered(id) or ""))
+        of.append(numbers[id])
+    return executors, of
+
+
+def named_executor(spec: TaskSpec) -> str | None:
+    """The executor that the task asks for by id, if it does."""
+    if spec.params is not EMPTY_OBJECT:
+        with suppress(msgspec.ValidationError):
+            if found := _params.decode(spec.params).executor_id:
+                return found
+    if spec.schemas is not EMPTY_OBJECT:
+        with suppress(msgspec.ValidationError):
+            return _schemas.decode(spec.schemas).method or None
+    return None
+
+
+def unregistered(specs: Sequence[TaskSpec], registered: Registered) -> list[Fault]:
+    """A fault for every task that no executor registered here can run, naming what is."""
+    executors, of = choose(specs, registered)
+    faults = []
+    for spec, kind in zip(specs, of, strict=True):
+        if kind is None:
+            message = (
+                f"no executor: name one in params.executor_id; {spec.name!r} is not one, "
+                "and the task has no children"
+            )
+            faults.append(Fault("executor_not_found", spec.label, message))
+        elif isinstance(kind, int) and registered(executors[kind].id) is None:
+            message = (
+                f"the executor {executors[kind].id!r} is not registered; "
+                "`apflow executors` lists those that are"
+            )
+            faults.append(Fault("executor_not_found", spec.label, message))
+    return faults
+
+
+def reference_faults(specs: Sequence[TaskSpec]) -> list[Fault]:
+    """``$from`` may only name a declared dependency, by its key."""
+    labels = {spec.id: spec.label for spec in specs}
+    faults = []
+    for spec in specs:
+        named = set(references(spec.inputs))
+        for key in sorted(
+            named - {labels.get(d.on, d.on) for d in spec.dependencies} if named else ()
+        ):
+            message = f"inputs refer to {key!r}, which is not among its dependencies; add it there"
+            faults.append(Fault("undeclared_reference", spec.label, message))
+    return faults
+
+
+def claim(tree: Tree, engine: str, stamp: Stamp) -> list[e.AnyEvent]:
+    """``engine`` drives the tree from here on; what ran under the former one was interrupted."""
+    if not tree.submitted or tree.settled:
+        raise InvalidTransition(f"tree {tree.id} has nothing to run")
+    facts: list[e.AnyEvent] = [
+        e.TreeClaimed(
+            at=stamp.at, by=stamp.by, cause=stamp.cause, engine=engine, epoch=tree.epoch + 1
+        )
+    ]
+    return facts + interrupt(tree, "engine_lost", stamp)
+
+
+def release(tree: Tree, stamp: Stamp) -> list[e.AnyEvent]:
+    """The engine lets go in good order: running attempts are interrupted, the tree is free."""
+    if tree.settled or tree.released:
+        return []
+    released = e.TreeReleased(at=stamp.at, by=stamp.by, cause=stamp.cause, engine=tree.engine)
+    return [*interrupt(tree, "shutdown", stamp), released]
+
+
+def interrupt(tree: Tree, why: str, stamp: Stamp) -> list[e.AnyEvent]:
+    """Every running attempt ended with its engine; each task goes back to pending."""
+    return [
+        e.TaskInterrupted(
+            at=stamp.at, by=stamp.by, cause=stamp.cause,
+            task=tree.at_n(n).spec.id, attempt=tree.at_n(n).attempt, interruption=why,
+        )
+        for n in tree.running
+    ]  # fmt: skip

@@ -1,0 +1,170 @@
+"""Every error the system raises on purpose.
+
+    ApflowError
+    ├── InvalidGraph            the tree as written cannot be run; carries every fault at once
+    ├── InvalidInput            a value that a caller gave is not usable
+    ├── InvalidTransition       the state does not allow this command; nothing was written
+    │   └── NotADraft           only drafts may gain, change or lose tasks
+    ├── NotFound                no such task or tree in this store
+    ├── IdTaken                 an id is in use already; decide again with fresh ones
+    ├── StaleVersion            somebody else wrote to the stream first
+    ├── OwnedElsewhere          a living engine drives this tree
+    ├── ExecutorMissing         an executor that unfinished work needs is not registered here
+    ├── ExecutorDisabled        an executor is there, but its operator has not enabled it
+    ├── NotBuilt                named by the documents, absent in this version
+    └── StoreError              the store cannot be used as asked
+        ├── StoreUnavailable    missing, unreachable, locked for too long
+        ├── StoreReadOnly
+        ├── StoreFull
+        ├── StoreCorrupt        what is stored is not what was written
+        └── NewerEvent          written by a later version of this software
+
+Each message says what happened, why, and what to do. None echoes input values.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+
+class ApflowError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class Fault(Struct, frozen=True, omit_defaults=True):
+    """One thing that is wrong with a graph or an input.
+
+    ``code`` is stable and machine-readable, ``where`` the key of a task (or a JSON Pointer into the
+    document when there is no key yet), ``message`` a sentence for people.
+    """
+
+    code: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class InvalidGraph(ApflowError):
+    """The tree cannot be run as written. ``faults`` lists all that is wrong, not only the first."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(str(fault) for fault in self.faults))
+
+
+class InvalidInput(ApflowError):
+    """A value given by the caller is not usable; says which and why."""
+
+
+class InvalidTransition(ApflowError):
+    """The state does not allow this command. Nothing was written."""
+
+
+class NotADraft(InvalidTransition):
+    """Only a tree that was neither submitted nor adopted yet may change its tasks."""
+
+    def __init__(self, tree: str) -> None:
+        super().__init__(
+            f"tree {tree} is no draft (any more): its tasks cannot be added to, changed or "
+            "deleted. Create a new tree instead."
+        )
+
+
+class NotFound(ApflowError):
+    """No task or tree by that id."""
+
+    def __init__(self, what: str, id: str) -> None:
+        self.what, self.id = what, id
+        super().__init__(
+            f"no {what} with id {id!r} in this store. `apflow list` shows what is there."
+        )
+
+
+class IdTaken(ApflowError):
+    """A task id exists in the store already. The same command with fresh ids will pass."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self.ids = tuple(ids)
+        super().__init__(
+            f"id already in use: {', '.join(self.ids) or 'unknown'}. "
+            "Choose another id or leave it out."
+        )
+
+
+class StaleVersion(ApflowError):
+    """The stream has moved on since it was read: the append was refused, nothing was written."""
+
+    def __init__(self, tree: str, expected: int) -> None:
+        self.tree, self.expected = tree, expected
+        super().__init__(
+            f"tree {tree} is no longer at version {expected}: somebody else wrote to it. "
+            "Read it again."
+        )
+
+
+class OwnedElsewhere(ApflowError):
+    """A living engine drives the tree."""
+
+    def __init__(self, tree: str, engine: str) -> None:
+        self.tree, self.engine = tree, engine
+        super().__init__(
+            f"tree {tree} is being run by engine {engine}, which is alive. "
+            "Stop that process first, or take the tree over with --take-over."
+        )
+
+
+class ExecutorMissing(ApflowError):
+    """Unfinished tasks need executors that are not registered in this process.
+
+    ``missing`` maps an executor id to the module that defined it when the tree was submitted.
+    """
+
+    def __init__(self, tree: str, missing: dict[str, str]) -> None:
+        self.tree, self.missing = tree, missing
+        names = ", ".join(sorted(missing))
+        hints = " ".join(f"--import {m}" for m in sorted({m for m in missing.values() if m}))
+        advice = f"Load it with {hints}." if hints else "Import the module that registers it."
+        super().__init__(
+            f"tree {tree} needs executor {names}, which is not registered here. {advice}"
+        )
+
+
+class ExecutorDisabled(ApflowError):
+    """The executor exists but is switched off, or what was asked of it is not on its allow-list."""
+
+
+class NotBuilt(ApflowError):
+    """Named by the documents, absent in this version; says what to use instead."""
+
+
+class StoreError(ApflowError):
+    """The store cannot be used as asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store is missing, unreachable, or locked for longer than the configured time."""
+
+
+class StoreReadOnly(StoreError):
+    """The store can be read but not written."""
+
+
+class StoreFull(StoreError):
+    """No space left for the store. What was acknowledged before is kept."""
+
+
+class StoreCorrupt(StoreError):
+    """What is stored is not what was written."""
+
+
+class NewerEvent(StoreError):
+    """An event was written by a later version of this software and is not guessed at."""
+
+    def __init__(self, topic: str, version: int) -> None:
+        super().__init__(
+            f"the store holds an event {topic!r} of version {version}, which this version of "
+            "aipartnerupflow does not know. Upgrade aipartnerupflow to read it; "
+            "nothing was changed."
+        )

@@ -1,0 +1,202 @@
+"""The facts. One stored event per transition, named in the past tense.
+
+Each class has a short, stable ``topic`` that is independent of where the class lives, and a
+``version`` that rises when its stored form changes incompatibly. ``at`` is RFC 3339 UTC with six
+decimals, so that text order is time order; ``by`` is who caused it (``user``, ``engine`` or
+``system``); ``cause`` the id of the command, where there was one.
+"""
+
+from typing import ClassVar
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from .specs import ErrorInfo, ExecutorRef, TaskSpec, TreeOptions
+
+GROUP = "group"
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What all facts have in common. The tree, version and position are the envelope's."""
+
+    topic: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    at: str
+    by: str = "engine"
+    cause: str | None = None
+
+
+class TreeCreated(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A draft exists. Further tasks of the same command follow as ``tasks.added``."""
+
+    topic: ClassVar[str] = "tree.created"
+    uid: str
+    name: str
+    owner: str | None = None
+    options: TreeOptions = TreeOptions()
+    specs: tuple[TaskSpec, ...]
+
+
+class TasksAdded(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Tasks joined a draft, from the tree ``adopted_from`` where it was an adoption."""
+
+    topic: ClassVar[str] = "tasks.added"
+    specs: tuple[TaskSpec, ...]
+    adopted_from: str | None = None
+
+
+class TaskChanged(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A draft's task has a new specification, given whole."""
+
+    topic: ClassVar[str] = "task.changed"
+    spec: TaskSpec
+
+
+class TaskRemoved(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A draft lost a task."""
+
+    topic: ClassVar[str] = "task.removed"
+    task: str
+
+
+class TreeAdopted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """This draft's tasks live in the tree ``into`` now; this stream is over."""
+
+    topic: ClassVar[str] = "tree.adopted"
+    into: str
+
+
+class TreeSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The tree is to be run.
+
+    ``executors`` are the distinct executors chosen; ``of`` holds for each task, in creation order,
+    an index into them, ``"group"``, or null where none was found.
+    """
+
+    topic: ClassVar[str] = "tree.submitted"
+    executors: tuple[ExecutorRef, ...] = ()
+    of: tuple[int | str | None, ...] = ()
+
+
+class TreeClaimed(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """``engine`` drives this tree from here on. ``epoch`` rises with each claim."""
+
+    topic: ClassVar[str] = "tree.claimed"
+    engine: str
+    epoch: int
+
+
+class TreeReleased(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """``engine`` let go: the tree may be claimed at once."""
+
+    topic: ClassVar[str] = "tree.released"
+    engine: str
+
+
+class TaskStarted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """An attempt began. Durable before the executor is called.
+
+    ``called`` is false for groups and for tasks that fail before their executor is reached.
+    ``inputs`` is there only where a hook changed them for this attempt.
+    """
+
+    topic: ClassVar[str] = "task.started"
+    task: str
+    attempt: int = 1
+    generation: int = 1
+    called: bool = True
+    inputs: Raw | UnsetType = UNSET
+
+
+class TaskProgressed(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """How far an attempt says it is, in [0, 1]. Lossy: only the last value counts."""
+
+    topic: ClassVar[str] = "task.progressed"
+    task: str
+    attempt: int = 1
+    progress: float
+    message: str = ""
+
+
+class TaskSaved(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """An attempt saved a checkpoint, which its successor will be given."""
+
+    topic: ClassVar[str] = "task.saved"
+    task: str
+    attempt: int = 1
+    checkpoint: Raw
+
+
+class TaskCompleted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The result is inline, or ``blob`` is the SHA-256 (hex) of its ``size`` bytes of JSON."""
+
+    topic: ClassVar[str] = "task.completed"
+    task: str
+    attempt: int = 1
+    result: Raw | UnsetType = UNSET
+    blob: str | None = None
+    size: int | None = None
+
+
+class TaskFailed(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The task ended badly; nothing more will be tried by itself."""
+
+    topic: ClassVar[str] = "task.failed"
+    task: str
+    attempt: int = 1
+    error: ErrorInfo
+
+
+class TaskInterrupted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The engine stopped while the attempt ran: ``shutdown``, or ``engine_lost`` when it died."""
+
+    topic: ClassVar[str] = "task.interrupted"
+    task: str
+    attempt: int = 1
+    interruption: str
+
+
+class TreeSettled(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Nothing runs and nothing can run any more."""
+
+    topic: ClassVar[str] = "tree.settled"
+    status: str
+
+
+class ReportRefused(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A report of a former attempt, or one after the end, changed nothing."""
+
+    topic: ClassVar[str] = "report.refused"
+    task: str
+    attempt: int
+    reason: str
+
+
+AnyEvent = (
+    TreeCreated
+    | TasksAdded
+    | TaskChanged
+    | TaskRemoved
+    | TreeAdopted
+    | TreeSubmitted
+    | TreeClaimed
+    | TreeReleased
+    | TaskStarted
+    | TaskProgressed
+    | TaskSaved
+    | TaskCompleted
+    | TaskFailed
+    | TaskInterrupted
+    | TreeSettled
+    | ReportRefused
+)
+
+EVENT_TYPES: tuple[type[Event], ...] = AnyEvent.__args__
+
+
+class Recorded(Struct, frozen=True, gc=False):
+    """An event in its envelope: ``version`` is dense from 1 in its tree, ``position`` rises."""
+
+    tree: str
+    version: int
+    event: AnyEvent
+    position: int = 0

@@ -1,0 +1,1 @@
+"""Drives trees: decides, appends, and only then acts. Knows ports, no adapter."""

@@ -1,0 +1,103 @@
+"""One tree in the hands of an engine: its state, what is not yet stored, who waits for it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from ..domain.errors import ApflowError
+from ..domain.events import AnyEvent
+from ..domain.evolve import evolve
+from ..domain.tree import Completed, Task, Tree
+from .ports import Append, Call
+
+Observer = Callable[[Sequence[AnyEvent]], None]
+"""Called in the engine's loop, after the commit, with the events of one append."""
+
+
+class Actor:
+    """The tree's single writer. Everything here happens in the engine's loop.
+
+    State runs ahead of the store by exactly ``pending``; when their commit fails the whole actor is
+    dropped and the state is had from the log again.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.stored = tree.version
+        self.pending: list[AnyEvent] = []
+        self.new_blobs: dict[str, bytes] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.calls: dict[int, Call] = {}
+        self.preparing: dict[int, asyncio.Task[None]] = {}
+        self.observers: list[Observer] = []
+        self.over: asyncio.Future[str] | None = None
+
+    def apply(self, facts: Sequence[AnyEvent]) -> None:
+        """Take facts into the state and into what is to be stored next."""
+        tree = self.tree
+        for fact in facts:
+            evolve(tree, fact)
+        self.pending.extend(facts)
+
+    def to_append(self) -> Append:
+        """What is pending, as one append."""
+        return Append(
+            self.tree.id, self.stored, tuple(self.pending), self.tree.index, self.new_blobs or None
+        )
+
+    def committed(self) -> None:
+        """What was pending is durable."""
+        facts, self.pending = self.pending, []
+        self.stored = self.tree.version
+        if self.new_blobs:
+            self.blobs.update(self.new_blobs)
+            self.new_blobs = {}
+        for observer in self.observers:
+            observer(facts)
+
+    def missing_blobs(self, task: Task) -> list[str]:
+        """Hashes of dependency results that are not in memory."""
+        return [
+            phase.blob
+            for _, phase in self._completed_dependencies(task)
+            if phase.blob is not None and phase.blob not in self.blobs
+        ]
+
+    def results(self, task: Task) -> list[tuple[str, Callable[[], Any]]]:
+        """For each completed dependency: its key, and how to get a fresh copy of its result."""
+        return [
+            (other.spec.label, lambda phase=phase: msgspec.json.decode(self._json_of(phase)))  # type: ignore[misc]
+            for other, phase in self._completed_dependencies(task)
+        ]
+
+    def _completed_dependencies(self, task: Task) -> list[tuple[Task, Completed]]:
+        found = []
+        for dependency in task.spec.dependencies:
+            other = self.tree.task(dependency.on)
+            if other is not None and isinstance(other.phase, Completed):
+                found.append((other, other.phase))
+        return found
+
+    def _json_of(self, phase: Completed) -> Raw | bytes:
+        if phase.blob is not None:
+            return self.blobs.get(phase.blob) or self.new_blobs[phase.blob]
+        return phase.result or Raw(b"null")
+
+    def waiter(self) -> "asyncio.Future[str]":
+        """A future of the settled status."""
+        if self.over is None:
+            self.over = asyncio.get_running_loop().create_future()
+        return self.over
+
+    def settle(self) -> None:
+        """Tell who waits, if the tree has settled."""
+        if self.over is not None and not self.over.done() and self.tree.settled:
+            self.over.set_result(self.tree.settled)
+
+    def abandon(self, error: ApflowError) -> None:
+        """This engine will not go on with the tree."""
+        if self.over is not None and not self.over.done():
+            self.over.set_exception(error)

@@ -1,0 +1,103 @@
+"""Group commit: one writer for a store, whatever the number of trees, engines and threads.
+
+What arrives while a transaction is in flight goes into the next one. A caller with nothing else to
+do may write inline, in its own thread, which saves two thread switches a commit.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from ..domain.errors import ApflowError, IdTaken, StaleVersion, StoreUnavailable
+from .ports import Journal, Unit
+
+Results = list[ApflowError | None]
+"""One entry per unit: None where it is durable, else why it is not stored."""
+
+Done = Callable[[Results], None]
+
+
+class Committer:
+    """The only way into a journal. Thread-safe; its thread starts with the first use and is a
+    daemon that drains on `close`.
+
+    ``mode``: ``auto`` (the caller may write inline when nobody else writes), ``inline`` or
+    ``thread`` force one way, for measuring.
+    """
+
+    def __init__(
+        self, journal: Journal, committed: Callable[[], None], *, mode: str = "auto"
+    ) -> None:
+        self.mode = mode
+        self._journal = journal
+        self._committed = committed
+        self._writing = threading.Lock()
+        self._wake = threading.Condition()
+        self._queue: list[tuple[Sequence[Unit], Done]] = []
+        self._thread: threading.Thread | None = None
+        self._closing = False
+
+    def commit(self, units: Sequence[Unit]) -> Results:
+        """Write in this thread; blocks until durable or refused."""
+        with self._writing:
+            results = _append(self._journal, units)
+        self._committed()
+        return results
+
+    def may_inline(self, *, idle: bool, small: bool) -> bool:
+        """Whether a caller should write in its own thread: nothing of it runs, little to write."""
+        if self.mode != "auto":
+            return self.mode == "inline"
+        return idle and small and not self._queue and not self._writing.locked()
+
+    def submit(self, units: Sequence[Unit], done: Done) -> None:
+        """Hand over to the writer thread, which calls ``done`` once the outcome is known."""
+        with self._wake:
+            if self._closing:
+                raise StoreUnavailable("the store is being closed; open it again")
+            self._queue.append((units, done))
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="apflow-writer", daemon=True
+                )
+                self._thread.start()
+            self._wake.notify()
+
+    def close(self) -> None:
+        """Write what is queued, then end the thread. Idempotent."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue and not self._closing:
+                    self._wake.wait()
+                group, self._queue = self._queue, []
+            if not group:
+                return
+            self._write(group)
+
+    def _write(self, group: Sequence[tuple[Sequence[Unit], Done]]) -> None:
+        with self._writing:
+            results = _append(self._journal, [unit for units, _ in group for unit in units])
+        self._committed()
+        at = 0
+        for units, done in group:
+            done(results[at : at + len(units)])
+            at += len(units)
+
+
+def _append(journal: Journal, units: Sequence[Unit]) -> Results:
+    """All at once; where one is in conflict, one by one, so that it alone is refused."""
+    try:
+        journal.append(units)
+    except (StaleVersion, IdTaken) as error:
+        if len(units) == 1:
+            return [error]
+        return [result for unit in units for result in _append(journal, [unit])]
+    except ApflowError as error:
+        return [error] * len(units)
+    return [None] * len(units)

@@ -1,0 +1,403 @@
+"""The engine: one event loop, many trees, one rhythm.
+
+Reports and commands gather while a commit is in flight. Then one turn decides them all, over all
+trees: apply, let follow what follows, give free slots to the first ready tasks, append everything
+in one commit. Only when it is durable are executors called and answers given.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from ..domain import decide
+from ..domain.decide import Stamp
+from ..domain.decide.drafts import INLINE_BYTES
+from ..domain.errors import ApflowError, StoreUnavailable
+from ..domain.specs import ErrorInfo
+from ..domain.time import to_text
+from ..domain.tree import Task
+from .actor import Actor
+from .attempt import Attempt
+from .commit import Committer, Results
+from .dispatch import Dispatch, Entry, Key
+from .ports import Backend, Call, Clock, Executors, Journal, Kind, Liveness, Outcome, Returned
+from .prepare import Preparer
+from .turn import Active, Answer, Decision, Turn
+
+log = logging.getLogger("aipartnerupflow.engine")
+
+
+class Engine:
+    """Runs trees in the event loop in which it was made. Not thread-safe: one loop, one engine."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        committer: Committer,
+        liveness: Liveness,
+        executors: Executors,
+        backend: Backend,
+        clock: Clock,
+        limits: dict[Key, int] | None = None,
+    ) -> None:
+        self.journal = journal
+        self.executors = executors
+        self.liveness = liveness
+        self.loop = asyncio.get_running_loop()
+        self.actors: dict[str, Actor] = {}
+        self.on_idle: Callable[[], None] | None = None
+        self._committer = committer
+        self._backend = backend
+        self._clock = clock
+        self._preparer = Preparer(executors, backend)
+        self._dispatch = Dispatch(backend.pools())
+        for key, size in (limits or {}).items():
+            self._dispatch.limit(key, size)
+        self._reports: list[tuple[Call, Outcome]] = []
+        self._commands: list[tuple[Decision, asyncio.Future[Any]]] = []
+        self._active: dict[tuple[str, str], Active] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._busy = False
+        self._scheduled = False
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """This engine's name, as it stands in its claims."""
+        return self.liveness.name
+
+    def drives(self, actor: Actor) -> bool:
+        """Whether the tree is (still) in this engine's hands."""
+        return self.actors.get(actor.tree.id) is actor
+
+    # -- what others ask
+
+    async def command(self, decision: Decision) -> Any:
+        """Decide in the next turn; returns the answer once it is durable. Raises what it raised."""
+        return await self.post(decision)
+
+    def post(self, decision: Decision) -> "asyncio.Future[Any]":
+        """`command` without waiting for it."""
+        if self._closed:
+            raise StoreUnavailable("this engine was stopped; start another")
+        future: asyncio.Future[Any] = self.loop.create_future()
+        future.add_done_callback(_retrieve)
+        self._commands.append((decision, future))
+        self._schedule()
+        return future
+
+    def adopt(self, actor: Actor) -> None:
+        """Take an actor into hand; its tree must be claimed in the same turn."""
+        self.actors[actor.tree.id] = actor
+
+    async def quiet(self) -> None:
+        """Returns when no commit is in flight."""
+        while self._busy:
+            await self._quiet.wait()
+
+    # -- the turn
+
+    def _report(self, call: Call, outcome: Outcome) -> None:
+        self._reports.append((call, outcome))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled and not self._busy:
+            self._scheduled = True
+            self.loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if self._busy:
+            return
+        turn = Turn(Stamp(to_text(self._clock.now())))
+        self._take_reports(turn)
+        self._take_commands(turn)
+        for actor in turn.touched:
+            turn.follow(actor)
+        self._offer(turn.touched)
+        self._start_ready(turn)
+        self._commit(turn)
+
+    def _take_reports(self, turn: Turn) -> None:
+        reports, self._reports = self._reports, []
+        for call, outcome in reports:
+            active = self._active.pop((call.tree, call.task), None)
+            if active is not None:
+                self._dispatch.free(active.keys)
+            actor = self.actors.get(call.tree)
+            if actor is None:
+                log.warning("dropped a report of task %s: its tree is not run here", call.task)
+                continue
+            actor.apply(self._judge(turn, actor, call, outcome))
+            turn.touch(actor)
+
+    def _judge(self, turn: Turn, actor: Actor, call: Call, outcome: Outcome) -> Sequence[Any]:
+        stamp, tree = turn.stamp(actor), actor.tree
+        if not isinstance(outcome, Returned):
+            return decide.fail(tree, call.task, call.attempt, outcome.error, stamp)
+        result = outcome.result
+        size = len(memoryview(result))
+        turn.payload += size
+        if size <= INLINE_BYTES:
+            return decide.complete(tree, call.task, call.attempt, stamp, result=result)
+        data = bytes(result)
+        blob = sha256(data).hexdigest()
+        actor.new_blobs[blob] = data
+        return decide.complete(tree, call.task, call.attempt, stamp, blob=blob, size=size)
+
+    def _take_commands(self, turn: Turn) -> None:
+        commands, self._commands = self._commands, []
+        for decision, future in commands:
+            try:
+                actor, value = decision(turn)
+            except ApflowError as error:
+                if not future.done():
+                    future.set_exception(error)
+                continue
+            if actor is not None:
+                turn.touch(actor)
+            turn.answers.append(Answer(future, actor, value))
+
+    def _offer(self, actors: Iterable[Actor]) -> None:
+        offer = self._dispatch.offer
+        for actor in actors:
+            tree = actor.tree
+            if tree.fresh:
+                fresh, tree.fresh = tree.fresh, []
+                for n in fresh:
+                    offer(actor, n, tree.at_n(n).spec.priority)
+
+    # -- starting
+
+    def _start_ready(self, turn: Turn) -> None:
+        for entry in self._dispatch.ready():
+            actor, n = entry[2], entry[3]
+            if n in actor.tree.ready and n not in actor.preparing and self.drives(actor):
+                self._try_start(turn, entry, actor, actor.tree.at_n(n))
+
+    def _try_start(self, turn: Turn, entry: Entry, actor: Actor, task: Task) -> None:
+        executor = actor.tree.executor_of(task)
+        found = self._preparer.kind(executor) if executor is not None else None
+        if found is None:
+            self._refuse(turn, actor, task, self._preparer.no_executor(actor, task))
+            return
+        kind, keys = found
+        if actor.tree.options.limit is not None:
+            key = ("tree", actor.tree.id)
+            self._dispatch.limit(key, actor.tree.options.limit)
+            keys = (*keys, key)
+        if not self._dispatch.take(entry, keys):
+            return
+        if self._preparer.has_hooks or (
+            task.spec.dependencies and actor.missing_blobs(task)
+        ):
+            waiting = self._in_background(self._prepare_slowly(actor, task, kind, keys))
+            actor.preparing[task.n] = waiting
+        else:
+            self._start(turn, actor, task, kind, keys)
+
+    def _start(
+        self, turn: Turn, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]
+    ) -> None:
+        port = Attempt(self, actor, task.spec.id, task.attempt + 1)
+        ready = self._preparer.prepare(actor, task, kind, port)
+        if ready.call is None:
+            self._dispatch.free(keys)
+            assert ready.fault is not None
+            self._refuse(turn, actor, task, ready.fault)
+            return
+        self._launch(turn, actor, task, ready.call, keys, None)
+
+    def _launch(
+        self, turn: Turn, actor: Actor, task: Task, call: Call, keys: tuple[Key, ...],
+        inputs: Raw | None,
+    ) -> None:  # fmt: skip
+        actor.apply(decide.start(actor.tree, task.n, turn.stamp(actor), inputs=inputs))
+        turn.touch(actor)
+        if actor.tree.due:
+            turn.follow(actor)
+        self._active[call.tree, call.task] = Active(call, keys)
+        turn.launches.append((actor, call))
+
+    def _refuse(self, turn: Turn, actor: Actor, task: Task, fault: ErrorInfo) -> None:
+        """The task fails before its executor is reached."""
+        actor.apply(decide.start(actor.tree, task.n, turn.stamp(actor), fault=fault))
+        turn.touch(actor)
+        turn.follow(actor)
+        self._offer((actor,))
+
+    async def _prepare_slowly(
+        self, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]
+    ) -> None:
+        """Fetch large results and let hooks have their say, holding the slots meanwhile."""
+        changed: Raw | None = None
+        call: Call | None = None
+        fault: ErrorInfo | None = None
+        try:
+            for blob in actor.missing_blobs(task):
+                actor.blobs[blob] = await asyncio.to_thread(self.journal.read_blob, blob)
+            port = Attempt(self, actor, task.spec.id, task.attempt + 1)
+            ready = self._preparer.prepare(actor, task, kind, port)
+            call, fault = ready.call, ready.fault
+            if call is not None and self._preparer.has_hooks:
+                inputs = await self._preparer.hooks(call)
+                if inputs is not None:
+                    changed = Raw(msgspec.json.encode(inputs))
+                    call = msgspec.structs.replace(call, inputs=inputs)
+        except ApflowError as error:
+            fault = ErrorInfo(type(error).__name__, str(error))
+        except asyncio.CancelledError:
+            self._dispatch.free(keys)
+            raise
+
+        def decision(turn: Turn) -> tuple[Actor | None, None]:
+            actor.preparing.pop(task.n, None)
+            if not self.drives(actor) or task.n not in actor.tree.ready:
+                self._dispatch.free(keys)
+                return None, None
+            if fault is not None or call is None:
+                self._dispatch.free(keys)
+                self._refuse(turn, actor, task, fault or ErrorInfo("not_prepared", ""))
+            else:
+                self._launch(turn, actor, task, call, keys, changed)
+            return actor, None
+
+        self.post(decision)
+
+    # -- committing
+
+    def _commit(self, turn: Turn) -> None:
+        actors = [actor for actor in turn.touched if actor.pending]
+        if not actors:
+            self._answer(turn, {})
+            return
+        units = [(actor.to_append(),) for actor in actors]
+        idle = len(self._active) == len(turn.launches)
+        if self._committer.may_inline(idle=idle, small=turn.is_small()):
+            self._committed(turn, actors, self._committer.commit(units))
+            return
+        self._busy = True
+        self._quiet.clear()
+
+        def done(results: Results) -> None:
+            try:
+                self.loop.call_soon_threadsafe(self._committed, turn, actors, results)
+            except RuntimeError:
+                log.warning("the event loop ended before its last commit was answered")
+
+        self._committer.submit(units, done)
+
+    def _committed(self, turn: Turn, actors: Sequence[Actor], results: Results) -> None:
+        self._busy = False
+        self._quiet.set()
+        failures: dict[Actor, ApflowError] = {}
+        for actor, error in zip(actors, results, strict=True):
+            if error is None:
+                actor.committed()
+            else:
+                failures[actor] = error
+                self._lose(actor, error)
+        for actor, call in turn.launches:
+            if self.drives(actor):
+                self._backend.start(call, self._report)
+        self._answer(turn, failures)
+        for actor in actors:
+            if actor.tree.settled and actor not in failures:
+                self._finish(actor)
+        if self._reports or self._commands:
+            self._schedule()
+
+    def _answer(self, turn: Turn, failures: dict[Actor, ApflowError]) -> None:
+        for answer in turn.answers:
+            if answer.future.done():
+                continue
+            error = failures.get(answer.actor) if answer.actor is not None else None
+            if error is not None:
+                answer.future.set_exception(error)
+            else:
+                answer.future.set_result(answer.value)
+
+    def _finish(self, actor: Actor) -> None:
+        if self.drives(actor):
+            del self.actors[actor.tree.id]
+        actor.settle()
+        if not self.actors and self.on_idle is not None:
+            self.on_idle()
+
+    # -- letting go
+
+    def _lose(self, actor: Actor, error: ApflowError) -> None:
+        """The state is ahead of the store: drop it, and what runs for it."""
+        log.warning("tree %s is no longer run by this engine: %s", actor.tree.id, error)
+        self.let_go(actor)
+        actor.abandon(error)
+
+    def let_go(self, actor: Actor) -> list["asyncio.Task[bool]"]:
+        """Stop everything that runs for the tree; nothing is written."""
+        if self.drives(actor):
+            del self.actors[actor.tree.id]
+        for waiting in actor.preparing.values():
+            waiting.cancel()
+        actor.preparing.clear()
+        stops = []
+        for key, active in [item for item in self._active.items() if item[0][0] == actor.tree.id]:
+            del self._active[key]
+            self._dispatch.free(active.keys)
+            stops.append(self._in_background(self._backend.stop(active.call)))
+        if not self.actors and self.on_idle is not None:
+            self.on_idle()
+        return stops
+
+    async def release(self, actors: Sequence[Actor]) -> None:
+        """Let go in good order: attempts are stopped and recorded as interrupted, trees are free."""
+        await self.quiet()
+        stops: list[asyncio.Task[bool]] = []
+        units = []
+        stamp = Stamp(to_text(self._clock.now()))
+        for actor in actors:
+            if not self.drives(actor):
+                continue
+            stops.extend(self.let_go(actor))
+            actor.apply(decide.release(actor.tree, stamp.after(actor.tree)))
+            if actor.pending:
+                units.append((actor.to_append(),))
+        if stops:
+            await asyncio.wait(stops)
+        if units:
+            results = self._committer.commit(units)
+            for error in filter(None, results):
+                log.warning("a tree could not be released in good order: %s", error)
+        for actor in actors:
+            actor.abandon(StoreUnavailable(f"tree {actor.tree.id} was interrupted; resume it"))
+
+    async def close(self) -> None:
+        """Stop: nothing new starts, trees are released, the engine's name is given up."""
+        if self._closed:
+            return
+        await self.release(list(self.actors.values()))
+        self._closed = True
+        for task in list(self._background):
+            task.cancel()
+        await self._backend.close()
+        self.liveness.leave()
+
+    def _in_background(self, coroutine: Any) -> "asyncio.Task[Any]":
+        task: asyncio.Task[Any] = self.loop.create_task(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+
+def _retrieve(future: "asyncio.Future[Any]") -> None:
+    """Mark an exception as seen: who asked may have gone."""
+    if not future.cancelled():
+        future.exception()

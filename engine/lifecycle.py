@@ -1,0 +1,193 @@
+"""How trees come into an engine's hands: created, submitted, or taken up again after a restart."""
+
+import asyncio
+import gc
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+from msgspec import Struct
+
+from ..domain import decide
+from ..domain.errors import (
+    ApflowError,
+    ExecutorMissing,
+    IdTaken,
+    InvalidGraph,
+    InvalidTransition,
+    NotFound,
+    OwnedElsewhere,
+)
+from ..domain.evolve import evolve
+from ..domain.intake import NewId, fresh
+from ..domain.specs import TaskSpec, TreeOptions
+from ..domain.tree import Completed, Failed, Tree
+from .actor import Actor
+from .engine import Engine
+from .ports import Journal, OpenTree
+from .turn import Turn
+
+BIG = 20_000
+"""Streams longer than this are loaded with the garbage collector off."""
+
+
+class NewTree(Struct, frozen=True):
+    """A tree to be created and run at once."""
+
+    specs: Sequence[TaskSpec]
+    name: str
+    owner: str | None = None
+    options: TreeOptions = TreeOptions()
+
+
+class Resumed(Struct):
+    """What came of a resume: the trees taken up, and for each other one, why not."""
+
+    taken: list[Actor]
+    refused: dict[str, ApflowError]
+
+
+async def create(
+    engine: Engine, new: NewTree, new_id: NewId, *, strict: bool = True
+) -> Actor:
+    """Create, submit and claim a tree, and start what is ready: one transaction.
+
+    With ``strict`` a task without a registered executor refuses the tree; else it fails when its
+    turn comes. When an id is taken, the whole tree gets fresh ids, keys kept. Raises
+    `InvalidGraph`.
+    """
+    specs = new.specs
+    while True:
+        try:
+            return await _create(engine, specs, new, new_id(), strict)
+        except IdTaken:
+            specs = fresh(specs, new_id)
+
+
+async def _create(
+    engine: Engine, specs: Sequence[TaskSpec], new: NewTree, uid: str, strict: bool
+) -> Actor:
+    root = next((spec.id for spec in specs if spec.parent is None), None)
+
+    def decision(turn: Turn) -> tuple[Actor, Actor]:
+        tree = Tree(root or "")
+        actor = Actor(tree)
+        actor.apply(
+            decide.create(
+                specs, turn.stamp(actor), uid=uid, name=new.name, owner=new.owner,
+                options=new.options,
+            )
+        )  # fmt: skip
+        _submit(engine, turn, actor, strict)
+        if tree.id in engine.actors:
+            raise IdTaken([tree.id])
+        engine.adopt(actor)
+        turn.payload += sum(len(bytes(spec.inputs)) for spec in specs)
+        return actor, actor
+
+    actor: Actor = await engine.command(decision)
+    return actor
+
+
+async def submit(engine: Engine, tree: Tree, *, strict: bool = False) -> Actor:
+    """Submit and claim a stored draft, and start what is ready: one transaction."""
+
+    def decision(turn: Turn) -> tuple[Actor, Actor]:
+        actor = Actor(tree)
+        _submit(engine, turn, actor, strict)
+        engine.adopt(actor)
+        return actor, actor
+
+    actor: Actor = await engine.command(decision)
+    return actor
+
+
+def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool) -> None:
+    tree, stamp = actor.tree, turn.stamp(actor)
+    registered = engine.executors.module_of
+    if strict:
+        faults = decide.unregistered([task.spec for task in tree.live()], registered)
+        if faults:
+            raise InvalidGraph(faults)
+    actor.apply(decide.submit(tree, registered, stamp))
+    actor.apply(decide.claim(tree, engine.name, stamp))
+
+
+def load(journal: Journal, id: str) -> Tree:
+    """The tree's state, folded from its stream. Raises `NotFound`. Blocking."""
+    tree = Tree(id)
+    with _no_collection() as size:
+        for recorded in journal.read(id):
+            evolve(tree, recorded.event)
+        size.append(tree.version)
+    if not tree.version:
+        raise NotFound("tree", id)
+    return tree
+
+
+@contextmanager
+def _no_collection() -> Iterator[list[int]]:
+    """Loading makes many objects and no garbage; what a big load made is exempt from then on."""
+    sizes: list[int] = []
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield sizes
+    finally:
+        if sizes and sizes[0] > BIG:
+            gc.freeze()
+        if was_on:
+            gc.enable()
+
+
+async def resume(
+    engine: Engine, ids: Collection[str] | None = None, *, take_over: bool = False
+) -> Resumed:
+    """Take up every interrupted tree, or those named, by claim and replay.
+
+    Trees of living engines are left alone unless ``take_over``; so are trees whose unfinished
+    tasks need executors that are not registered here. Nothing fails by being left.
+    """
+    done = Resumed([], {})
+    for open_tree in await asyncio.to_thread(engine.journal.open_work):
+        if open_tree.id in engine.actors or (ids is not None and open_tree.id not in ids):
+            continue
+        try:
+            done.taken.append(await _take(engine, open_tree, take_over))
+        except (OwnedElsewhere, ExecutorMissing, InvalidTransition) as error:
+            done.refused[open_tree.id] = error
+    return done
+
+
+async def _take(engine: Engine, open_tree: OpenTree, take_over: bool) -> Actor:
+    owner_lives = not open_tree.released and engine.liveness.alive(open_tree.engine) is not False
+    if owner_lives and not take_over:
+        raise OwnedElsewhere(open_tree.id, open_tree.engine)
+    tree = await asyncio.to_thread(load, engine.journal, open_tree.id)
+    missing = missing_executors(engine, tree)
+    if missing:
+        raise ExecutorMissing(tree.id, missing)
+
+    def decision(turn: Turn) -> tuple[Actor, Actor]:
+        actor = Actor(tree)
+        actor.apply(decide.claim(tree, engine.name, turn.stamp(actor)))
+        tree.fresh = list(tree.ready)
+        engine.adopt(actor)
+        return actor, actor
+
+    actor: Actor = await engine.command(decision)
+    return actor
+
+
+def missing_executors(engine: Engine, tree: Tree) -> dict[str, str]:
+    """Executors that unfinished tasks of ``tree`` need and this process lacks, with their modules."""
+    registered = engine.executors.module_of
+    absent = {n for n, ref in enumerate(tree.executors) if registered(ref.id) is None}
+    if not absent:
+        return {}
+    needed = {
+        task.kind
+        for task in tree.live()
+        if task.kind in absent and not task.blocked
+        and not isinstance(task.phase, Completed | Failed)
+    }  # fmt: skip
+    return {tree.executors[n].id: tree.executors[n].module for n in needed}

@@ -1,0 +1,217 @@
+"""What the engine needs from outside, as protocols. Adapters implement them; the contract suites in
+`tests/contract` say what each must hold.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Raw, Struct
+
+from ..domain.events import AnyEvent, Recorded
+from ..domain.specs import DEFAULT_PRIORITY, ErrorInfo
+
+
+class Append(Struct, frozen=True, gc=False):
+    """Events to add to one stream, which must be at version ``expected`` (0: it must not exist).
+
+    ``index`` maps the ids of the tree's tasks to their numbers, as after these events. ``blobs`` are the plain bytes of large results, by SHA-256 in hex.
+    """
+
+    tree: str
+    expected: int
+    events: Sequence[AnyEvent]
+    index: Mapping[str, int]
+    blobs: Mapping[str, bytes] | None = None
+
+
+Unit = Sequence[Append]
+"""Appends that stand or fall together: one command."""
+
+
+class OpenTree(Struct, frozen=True):
+    """A submitted tree that has not settled: what a restart must look at."""
+
+    id: str
+    name: str
+    engine: str
+    epoch: int
+    released: bool
+
+
+class Journal(Protocol):
+    """Append-only streams of events, one per tree, with the status rows kept in step.
+
+    Blocking; any thread may call. Errors are `domain.errors.StoreError` and its kin.
+    """
+
+    def append(self, units: Sequence[Unit]) -> int:
+        """Store all units in one durable transaction; returns the position of the last event.
+
+        Events, status rows and blobs stand together. Raises `StaleVersion` or `IdTaken`, with
+        nothing written, when any unit is refused. An error on the way to the commit is resolved by
+        reading back: what was stored is reported as stored.
+        """
+
+    def read(self, tree: str, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
+        """The stream of ``tree`` in order, from version ``after + 1``; empty where it is unknown."""
+
+    def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
+        """All events by position, from the first after ``after``."""
+
+    def read_blob(self, hash: str) -> bytes:
+        """The bytes by their SHA-256 in hex; raises `NotFound`."""
+
+    def open_work(self) -> Sequence[OpenTree]:
+        """Submitted, unsettled trees, oldest first."""
+
+    def position(self) -> int:
+        """The position of the last event that is visible to readers; 0 for an empty store."""
+
+    def close(self) -> None:
+        """Release what is held. Idempotent."""
+
+
+class Subscription(Protocol):
+    """Wakes those who follow the journal. A wake-up may come for nothing, never too late for good."""
+
+    def wake(self) -> None:
+        """Called after a commit in this process, from any thread."""
+
+    async def changed(self, since: int) -> None:
+        """Returns once something may stand behind position ``since``."""
+
+
+class Clock(Protocol):
+    """Wall time for events, monotone time for waiting."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+
+
+class Liveness(Protocol):
+    """Whether the engine that claimed a tree still lives."""
+
+    name: str
+    """This engine's name, as it stands in its claims."""
+
+    def alive(self, engine: str) -> bool | None:
+        """True, False, or None where that cannot be told from here."""
+
+    def leave(self) -> None:
+        """This engine ends in good order."""
+
+
+class Kind(Struct, frozen=True):
+    """What the engine must know of an executor before calling it.
+
+    ``properties`` are the top-level properties of its input schema, None where it declares none.
+    ``limit`` caps how many run at once in this engine. ``runs`` says where: in the loop, in a
+    thread, or in a worker process.
+    """
+
+    id: str
+    module: str = ""
+    properties: tuple[str, ...] | None = None
+    by_key: bool = False
+    limit: int | None = None
+    runs: str = "loop"
+
+
+class Executors(Protocol):
+    """What is registered in this process."""
+
+    def module_of(self, id: str) -> str | None:
+        """The module that registered the executor; None where it is not registered."""
+
+    def kind(self, id: str) -> Kind:
+        """Raises KeyError where it is not registered."""
+
+    def ids(self) -> Sequence[str]:
+        """All registered ids, sorted."""
+
+    def violations(self, id: str, schemas: Raw, inputs: Any) -> Sequence[str]:
+        """How ``inputs`` violate the executor's input schema or the task's own (pointer and rule)."""
+
+    def properties(self, id: str, schemas: Raw) -> tuple[str, ...] | None:
+        """The input properties declared by the task's own schema, else by the executor's."""
+
+    async def before(self, call: "Call") -> Mapping[str, Any] | None:
+        """Run the pre-hooks; returns changed inputs, None where nothing changed."""
+
+    @property
+    def has_before(self) -> bool:
+        """Whether any pre-hook is registered."""
+
+
+class Call(Struct, frozen=True, gc=False):
+    """One attempt, as handed to a backend. Picklable but for ``port``.
+
+    ``inputs`` are the effective ones. ``name``, ``priority``, ``parent``, ``params`` and
+    ``schemas`` are the task's as submitted, for hooks and executors that ask for ``self.task``.
+    """
+
+    executor: str
+    tree: str
+    task: str
+    key: str
+    name: str
+    attempt: int
+    generation: int
+    idempotency_key: str
+    inputs: Any
+    params: Raw
+    schemas: Raw
+    owner: str | None = None
+    checkpoint: Raw | None = None
+    port: "AttemptPort | None" = None
+    priority: int = DEFAULT_PRIORITY
+    parent: str | None = None
+
+
+class AttemptPort(Protocol):
+    """How a running attempt talks back to its engine."""
+
+    async def progress(self, fraction: float, message: str) -> None:
+        """Lossy; at most one a second is stored."""
+
+    async def save(self, checkpoint: Raw) -> None:
+        """Returns after the commit. Raises `InvalidTransition` where the attempt is over."""
+
+
+class Returned(Struct, frozen=True, gc=False):
+    """The executor came back with this JSON."""
+
+    result: Raw
+
+
+class Raised(Struct, frozen=True, gc=False):
+    """The executor failed."""
+
+    error: ErrorInfo
+
+
+Outcome = Returned | Raised
+Report = Callable[[Call, Outcome], None]
+"""Called once per attempt, in the engine's loop."""
+
+
+class Backend(Protocol):
+    """Where executors run. Lives in one event loop."""
+
+    def start(self, call: Call, report: Report) -> None:
+        """Begin the attempt; ``report`` is called once, later, from the loop, unless it is stopped."""
+
+    async def stop(self, call: Call) -> bool:
+        """End the attempt for good; True when it has really ended. No report follows."""
+
+    def capacity(self, kind: Kind) -> str:
+        """The name of the pool in which an attempt of this kind takes a slot."""
+
+    def pools(self) -> Mapping[str, int]:
+        """How many attempts each pool holds at once."""
+
+    async def close(self) -> None:
+        """End all attempts and release what is held."""
+
+
+OnCommit = Callable[[Sequence[Recorded]], Awaitable[None] | None]

@@ -1,0 +1,103 @@
+"""From a ready task to a call: effective inputs, their validation, who may call whom."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from ..domain.inputs import EmptyPointer, effective
+from ..domain.specs import ErrorInfo, idempotency_key
+from ..domain.tree import NONE, Task
+from .actor import Actor
+from .dispatch import Key
+from .ports import AttemptPort, Backend, Call, Executors, Kind
+
+
+class Ready(Struct, gc=False):
+    """A call that may be made, or the fault for which it never will be."""
+
+    call: Call | None
+    fault: ErrorInfo | None = None
+
+
+class Preparer:
+    """What one engine knows of executors, looked up once per executor id."""
+
+    def __init__(self, executors: Executors, backend: Backend) -> None:
+        self._executors = executors
+        self._backend = backend
+        self._kinds: dict[str, tuple[Kind, tuple[Key, ...]]] = {}
+
+    def kind(self, executor: str) -> tuple[Kind, tuple[Key, ...]] | None:
+        """The executor's facts and the slots it takes; None where it is not registered."""
+        found = self._kinds.get(executor)
+        if found is None:
+            if self._executors.module_of(executor) is None:
+                return None
+            kind = self._executors.kind(executor)
+            keys: tuple[Key, ...] = (("pool", self._backend.capacity(kind)),)
+            if kind.limit is not None:
+                keys = (*keys, ("executor", executor))
+            found = self._kinds[executor] = (kind, keys)
+        return found
+
+    def no_executor(self, actor: Actor, task: Task) -> ErrorInfo:
+        """The fault of a task for which there is no executor here."""
+        names = ", ".join(self._executors.ids())
+        if task.kind == NONE:
+            wanted = f"{task.spec.name!r} is no executor and the task has no children"
+        else:
+            wanted = f"the executor {actor.tree.executor_of(task)!r} is not registered"
+        return ErrorInfo("executor_not_found", f"{wanted}. Registered are: {names}.")
+
+    def prepare(self, actor: Actor, task: Task, kind: Kind, port: AttemptPort) -> Ready:
+        """The call with its effective inputs, validated."""
+        spec = task.spec
+        declared = kind.properties
+        if len(bytes(spec.schemas)) > 2:
+            declared = self._executors.properties(kind.id, spec.schemas)
+        try:
+            inputs = effective(
+                spec.inputs,
+                actor.results(task) if spec.dependencies else (),
+                declared,
+                by_key=kind.by_key,
+            )
+        except EmptyPointer as error:
+            return Ready(None, error.as_error())
+        wrong = self._executors.violations(kind.id, spec.schemas, inputs)
+        if wrong:
+            return Ready(None, ErrorInfo("invalid_inputs", "; ".join(wrong), ("ValueError",)))
+        return Ready(self._call(actor, task, kind, inputs, port))
+
+    def _call(
+        self, actor: Actor, task: Task, kind: Kind, inputs: dict[str, Any], port: AttemptPort
+    ) -> Call:
+        tree, spec = actor.tree, task.spec
+        return Call(
+            executor=kind.id,
+            tree=tree.id,
+            task=spec.id,
+            key=spec.label,
+            name=spec.name,
+            attempt=task.attempt + 1,
+            generation=task.generation,
+            idempotency_key=idempotency_key(tree.uid, spec.id, task.generation),
+            inputs=inputs,
+            params=spec.params,
+            schemas=spec.schemas,
+            owner=tree.owner,
+            checkpoint=task.checkpoint,
+            port=port,
+        )
+
+    async def hooks(self, call: Call) -> Mapping[str, Any] | None:
+        """What pre-hooks made of the inputs; None where they left them alone."""
+        return await self._executors.before(call)
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether pre-hooks are registered."""
+        return self._executors.has_before
+
+

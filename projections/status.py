@@ -1,0 +1,177 @@
+"""Status of trees and tasks: from the events of one append to the row changes they make.
+
+Written in the transaction of the events themselves, so that status == fold(log) at every commit.
+Rows carry states and times only; results and errors are read from the event that ended the task,
+whose version the row names.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from msgspec import Struct
+
+from ..domain import events as e
+from ..domain.specs import TaskSpec
+
+
+class TaskState(Struct, gc=False):
+    """The whole state row of a task that started in this append. ``ended``: a version, 0 for none."""
+
+    status: str
+    attempt: int
+    generation: int
+    progress: float
+    message: str
+    started_at: str | None
+    completed_at: str | None
+    ended: int
+
+
+class TaskEnd(Struct, gc=False):
+    """A task that had started before ends."""
+
+    status: str
+    attempt: int
+    completed_at: str
+    ended: int
+
+
+class TreeChange(Struct):
+    """What changes in a tree's row; None leaves a column as it is."""
+
+    version: int
+    updated_at: str
+    phase: str | None = None
+    status: str | None = None
+    engine: str | None = None
+    epoch: int | None = None
+    released: bool | None = None
+    completed_at: str | None = None
+
+    @property
+    def is_touch(self) -> bool:
+        """Whether at most the version, the time and the status changed."""
+        return self.phase is None and self.engine is None and self.released is None
+
+
+class NewTree(Struct, frozen=True):
+    """The row of a tree that did not exist before."""
+
+    uid: str
+    name: str
+    owner: str | None
+    created_at: str
+
+
+class Changes(Struct):
+    """All row changes of one append. Keys of the dicts are task numbers."""
+
+    tree: TreeChange
+    new_tree: NewTree | None = None
+    added: list[tuple[int, TaskSpec, str]] = []
+    respecified: list[tuple[int, TaskSpec]] = []
+    removed: list[str] = []
+    moved_away: bool = False
+    started: dict[int, TaskState] = {}
+    ended: dict[int, TaskEnd] = {}
+    interrupted: dict[int, None] = {}
+    progressed: dict[int, tuple[float, str]] = {}
+
+
+def changes(events: Sequence[e.AnyEvent], first: int, index: Mapping[str, int]) -> Changes:
+    """The row changes of ``events``, which stand in one stream from version ``first`` on.
+
+    ``index`` maps the ids of the tree's tasks to their numbers, as after these events.
+    """
+    made = Changes(TreeChange(first + len(events) - 1, events[-1].at))
+    for version, event in enumerate(events, start=first):
+        match event:
+            case e.TaskStarted():
+                _started(made, event, index[event.task])
+            case e.TaskCompleted():
+                _ended(made, event, "completed", index[event.task], version)
+            case e.TaskFailed():
+                _ended(made, event, "failed", index[event.task], version)
+            case e.TaskInterrupted():
+                _interrupted(made, index[event.task])
+            case e.TaskProgressed():
+                _progressed(made, event, index[event.task])
+            case _:
+                _tree_event(made, event, index)
+    return made
+
+
+def _started(made: Changes, event: e.TaskStarted, n: int) -> None:
+    if made.interrupted:
+        made.interrupted.pop(n, None)
+    made.started[n] = TaskState(
+        "in_progress", event.attempt, event.generation, 0.0, "", event.at, None, 0
+    )
+    if event.called and made.tree.status is None:
+        made.tree.status = "in_progress"
+
+
+def _ended(
+    made: Changes, event: e.TaskCompleted | e.TaskFailed, status: str, n: int, version: int
+) -> None:
+    state = made.started.get(n)
+    if state is None:
+        made.ended[n] = TaskEnd(status, event.attempt, event.at, version)
+        return
+    state.status, state.attempt = status, event.attempt
+    state.completed_at, state.ended = event.at, version
+    if status == "completed":
+        state.progress = 1.0
+
+
+def _interrupted(made: Changes, n: int) -> None:
+    state = made.started.get(n)
+    if state is None:
+        made.interrupted[n] = None
+    else:
+        state.status, state.started_at, state.progress, state.message = "pending", None, 0.0, ""
+
+
+def _progressed(made: Changes, event: e.TaskProgressed, n: int) -> None:
+    state = made.started.get(n)
+    if state is None:
+        made.progressed[n] = (event.progress, event.message)
+    else:
+        state.progress, state.message = event.progress, event.message
+
+
+def _tree_event(made: Changes, event: e.AnyEvent, index: Mapping[str, int]) -> None:
+    tree = made.tree
+    match event:
+        case e.TreeCreated():
+            made.new_tree = NewTree(event.uid, event.name, event.owner, event.at)
+            tree.phase, tree.status = "draft", "pending"
+            made.added.extend((index[spec.id], spec, event.at) for spec in event.specs)
+        case e.TasksAdded():
+            made.added.extend((index[spec.id], spec, event.at) for spec in event.specs)
+        case e.TaskChanged():
+            made.respecified.append((index[event.spec.id], event.spec))
+        case e.TaskRemoved():
+            made.removed.append(event.task)
+        case e.TreeAdopted():
+            tree.phase, made.moved_away = "adopted", True
+        case e.TreeSubmitted():
+            tree.phase = "submitted"
+        case e.TreeClaimed():
+            tree.engine, tree.epoch, tree.released = event.engine, event.epoch, False
+        case e.TreeReleased():
+            tree.released = True
+        case e.TreeSettled():
+            tree.phase, tree.status, tree.completed_at = "settled", event.status, event.at
+        case e.TaskSaved() | e.ReportRefused():
+            pass
+        case (
+            e.TaskStarted()
+            | e.TaskCompleted()
+            | e.TaskFailed()
+            | e.TaskInterrupted()
+            | e.TaskProgressed()
+        ):
+            raise AssertionError("handled by the caller")
+        case _ as never:
+            assert_never(never)
