@@ -10,11 +10,12 @@ from .errors import Fault
 from .specs import MAX_DEPENDENCIES, MAX_DEPTH, MAX_TASKS, TaskSpec
 
 
-def check(specs: Sequence[TaskSpec], groups: Set[int]) -> list[Fault]:
+def check(specs: Sequence[TaskSpec], groups: Set[int] | None) -> list[Fault]:
     """All that is wrong with the graph; empty where it can be run.
 
     ``groups`` holds the numbers (places in ``specs``) of the tasks that are groups: a group comes
-    after its children, and its dependencies hold for all below it.
+    after its children, and its dependencies hold for all below it. None where that is not known
+    yet: then only what is wrong in any case is found.
     """
     if len(specs) > MAX_TASKS + 1:
         message = (
@@ -29,9 +30,10 @@ def check(specs: Sequence[TaskSpec], groups: Set[int]) -> list[Fault]:
 
 
 class _Graph:
-    def __init__(self, specs: Sequence[TaskSpec], groups: Set[int]) -> None:
+    def __init__(self, specs: Sequence[TaskSpec], groups: Set[int] | None) -> None:
         self.specs = specs
-        self.groups = groups
+        self.groups = groups or frozenset()
+        self.maybe_groups = range(len(specs)) if groups is None else groups
         self.index: dict[str | None, int] = {spec.id: n for n, spec in enumerate(specs)}
         self.parents = [self.index.get(spec.parent, -1) for spec in specs]
         """By number; -1 for none and for unknown, and where a circle of parents was cut open."""
@@ -134,7 +136,7 @@ class _Graph:
                 after[2 * n + 1].append(2 * self.parents[n] + 1)
             for dependency in spec.dependencies:
                 on = self.index.get(dependency.on, n)
-                if on != n and not (n in self.groups and n in self._ancestors(on)):
+                if on != n and not (n in self.maybe_groups and n in self._ancestors(on)):
                     after[2 * on + 1].append(2 * n)
         return after
 

@@ -23,11 +23,11 @@ _MISSING = object()
 
 
 class EmptyPointer(Exception):
-    """A pointer found nothing. Not retryable: another attempt would find nothing again."""
+    """A pointer found nothing that fits. Not retryable: it would find nothing again."""
 
-    def __init__(self, key: str, pointer: str) -> None:
+    def __init__(self, key: str, pointer: str, wanted: str = "nothing") -> None:
         super().__init__(
-            f"{{{REFERENCE!r}: {key!r}}}: the result has nothing at pointer {pointer!r}"
+            f"{{{REFERENCE!r}: {key!r}}}: the result has {wanted} at pointer {pointer!r}"
         )
 
     def as_error(self) -> ErrorInfo:
@@ -51,7 +51,10 @@ def effective(
     """
     explicit: dict[str, JsonValue] = json.decode(written)
     if _may_refer(written):
-        explicit = _resolve(explicit, dict(dependencies))
+        resolved = _resolve(explicit, dict(dependencies))
+        if not isinstance(resolved, dict):  # the inputs as a whole were a reference
+            raise EmptyPointer(explicit[REFERENCE], explicit.get("pointer", ""), "no object")
+        explicit = resolved
     given: dict[str, JsonValue] = {}
     if declared is None or by_key:
         given = {key: result() for key, result in dependencies}

@@ -4,61 +4,18 @@ A client may write a flat array with ``parent_id``, a nested tree with ``childre
 it may refer to a task by its id or by its name. Every fault is found, none is guessed at.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct
 
 from .errors import Fault, InvalidGraph
-from .specs import (
-    DEFAULT_PRIORITY,
-    EMPTY_OBJECT,
-    MAX_DEPTH,
-    MAX_JSON_DEPTH,
-    MAX_NAME,
-    MAX_SPEC_BYTES,
-    MAX_TASKS,
-    Dependency,
-    TaskSpec,
-    is_id,
-)
+from .graph import check
+from .specs import DEFAULT_PRIORITY, EMPTY_OBJECT, MAX_NAME, Dependency, TaskSpec, is_id
+from .written import DEPENDENCY_FIELDS, WrittenTask, flatten, object_fault
 
 NewId = Callable[[], str]
-
-NOT_BUILT = frozenset(
-    {"retry", "timeout", "deadline", "heartbeat", "on_interrupt", "max_interruptions",
-     "concurrency", "idempotent", "accept"}
-)  # fmt: skip
-"""Fields with a meaning that this version does not act on: refused, not ignored."""
-
-TOLERATED = frozenset(
-    {"status", "result", "error", "progress", "created_at", "started_at", "updated_at",
-     "completed_at", "has_children", "task_tree_id", "original_task_id", "origin_type", "has_copy",
-     "has_references", "draft", "type"}
-)  # fmt: skip
-"""Fields of an exported task that say how a former run went: no part of what is to be run."""
-
-
-class WrittenTask(Struct, kw_only=True, gc=False):
-    """A task in the client's own words."""
-
-    name: str
-    id: str | None = None
-    key: str | None = None
-    parent_id: str | None = None
-    user_id: str | None = None
-    dependencies: list[str | dict[str, Any]] = []
-    inputs: Raw = EMPTY_OBJECT
-    params: Raw = EMPTY_OBJECT
-    schemas: Raw = EMPTY_OBJECT
-    priority: int | None = None
-    children: list[Raw] = field(default_factory=list)
-
-
-FIELDS = frozenset(WrittenTask.__struct_fields__)
-_written = msgspec.json.Decoder(WrittenTask)
-_fields = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Intake(Struct, frozen=True):
@@ -69,11 +26,24 @@ class Intake(Struct, frozen=True):
 
 
 def read(documents: Iterable[Raw | bytes], new_id: NewId) -> Intake:
-    """Read the tasks of one tree, each a JSON object. Raises `InvalidGraph` with all faults."""
-    written, faults = _flatten(documents)
-    if faults:
-        raise InvalidGraph(faults)
-    return _Reader(written, new_id).read()
+    """Read the tasks of one tree, each a JSON object. Raises `InvalidGraph` with all faults.
+
+    Faults of the graph that need no knowledge of executors are among them, so that a caller mends
+    all at once. Where a document cannot be read at all, only such faults are told.
+    """
+    written, faults = flatten(documents)
+    return _Reader(written, faults, new_id).read()
+
+
+def read_one(document: Raw | bytes, new_id: NewId) -> TaskSpec:
+    """Read one task that joins what is stored: its parent and dependencies are ids, not resolved.
+
+    Raises `InvalidGraph`.
+    """
+    written, faults = flatten([document])
+    if len(written) > 1:
+        faults.append(Fault("children", "", "one task has no children; create them one by one"))
+    return _Reader(written, faults, new_id, alone=True).read().specs[0]
 
 
 def fresh(specs: Sequence[TaskSpec], new_id: NewId) -> tuple[TaskSpec, ...]:
@@ -93,62 +63,21 @@ def fresh(specs: Sequence[TaskSpec], new_id: NewId) -> tuple[TaskSpec, ...]:
     )
 
 
-def _flatten(documents: Iterable[Raw | bytes]) -> tuple[list[tuple[WrittenTask, int]], list[Fault]]:
-    """Every task with the number of the task it was nested in (-1: none), parents first."""
-    found: list[tuple[WrittenTask, int]] = []
-    faults: list[Fault] = []
-    todo = [(document, -1, f"/{i}", 1) for i, document in enumerate(documents)]
-    for document, parent, where, depth in todo:  # grows: breadth first
-        task = _decode(document, where, faults)
-        if task is None:
-            continue
-        if depth > MAX_DEPTH:
-            faults.append(Fault("too_deep", where, f"nested deeper than {MAX_DEPTH} levels"))
-            break
-        if task.children:
-            at, below = len(found), f"{where}/children/"
-            todo.extend(
-                (child, at, f"{below}{i}", depth + 1) for i, child in enumerate(task.children)
-            )
-        found.append((task, parent))
-        if len(todo) > MAX_TASKS + 1:
-            message = f"more than {MAX_TASKS} tasks in one tree. Split the tree."
-            faults.append(Fault("too_many_tasks", "", message))
-            break
-    return found, faults
-
-
-def _decode(document: Raw | bytes, where: str, faults: list[Fault]) -> WrittenTask | None:
-    try:
-        given = _fields.decode(document)
-        if not given.keys() <= FIELDS:
-            faults.extend(_unknown_fields(given.keys() - FIELDS, where))
-        return _written.decode(document)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        faults.append(Fault("malformed", where, _reason(error)))
-        return None
-
-
-def _reason(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def _unknown_fields(names: Iterable[str], where: str) -> Iterator[Fault]:
-    for name in sorted(set(names) - TOLERATED):
-        if name in NOT_BUILT:
-            message = f"{name!r} is not built yet in this version; leave it out"
-            yield Fault("not_built", where, message)
-        else:
-            message = f"unknown field {name!r}; a task has {', '.join(sorted(FIELDS))}"
-            yield Fault("unknown_field", where, message)
-
-
 class _Reader:
-    def __init__(self, written: list[tuple[WrittenTask, int]], new_id: NewId) -> None:
+    def __init__(
+        self,
+        written: list[tuple[WrittenTask, int]],
+        faults: list[Fault],
+        new_id: NewId,
+        *,
+        alone: bool = False,
+    ) -> None:
+        self.alone = alone
         self.written = written
-        self.faults: list[Fault] = []
+        self.faults = faults
         self.ids: list[str] = []
         self.keys: list[str] = []
+        self.by_id: dict[str, int] = {}
         self.by_key: dict[str, int] = {}
         self.by_name: dict[str, int] = {}
         self._name_everything(new_id)
@@ -159,11 +88,14 @@ class _Reader:
             usable = task.id is not None and is_id(task.id)
             id = task.id if usable and task.id is not None else new_id()
             key = task.key or task.id or id
-            if key in self.by_key:
-                message = f"two tasks are called {key!r}; an id or key is unique in its tree"
-                self.faults.append(Fault("duplicate_key", key, message))
+            written = task.id or id
+            if key in self.by_key or written in self.by_id:
+                double = key if key in self.by_key else written
+                message = f"two tasks are called {double!r}; an id or key is unique in its tree"
+                self._fault("duplicate_key", double, message)
             self.ids.append(id)
             self.keys.append(key)
+            self.by_id[written] = n
             self.by_key[key] = n
             self.by_name[task.name] = n if task.name not in self.by_name else ambiguous
 
@@ -174,13 +106,25 @@ class _Reader:
             message = "the tasks name different user_id values; a tree has one owner"
             self.faults.append(Fault("several_owners", "", message))
         if self.faults:
-            raise InvalidGraph(self.faults)
+            more = [] if self.alone else self._graph_faults(specs)
+            raise InvalidGraph([*self.faults, *more])
         return Intake(specs, owners.pop() if owners else None)
+
+    def _graph_faults(self, specs: tuple[TaskSpec, ...]) -> list[Fault]:
+        """What else is wrong, whichever tasks turn out to be groups."""
+        told = {(fault.code, fault.where) for fault in self.faults}
+        if any(code == "duplicate_key" for code, _ in told):
+            return []
+        return [fault for fault in check(specs, None) if (fault.code, fault.where) not in told]
 
     def _spec(self, n: int, task: WrittenTask, nested: int) -> TaskSpec:
         key = self.keys[n]
-        if not task.name or len(task.name) > MAX_NAME:
-            self._fault("bad_name", key, f"a name has 1 to {MAX_NAME} characters")
+        if not _is_name(task.name):
+            self._fault("bad_name", key, f"a name has 1 to {MAX_NAME} characters, none of them NUL")
+        if not _is_name(key):
+            self._fault(
+                "bad_key", key[:40], f"a key has 1 to {MAX_NAME} characters, none of them NUL"
+            )
         priority = DEFAULT_PRIORITY if task.priority is None else task.priority
         if not 0 <= priority <= 3:
             self._fault("bad_priority", key, "priority is 0 (urgent), 1, 2 (normal) or 3 (low)")
@@ -202,94 +146,77 @@ class _Reader:
     def _parent(self, key: str, task: WrittenTask, nested: int) -> str | None:
         if nested >= 0:
             above = self.ids[nested]
-            if task.parent_id is not None and self._find(task.parent_id) != nested:
+            if task.parent_id is not None and self._find("key", task.parent_id) != nested:
                 self._fault(
                     "two_parents",
                     key,
                     "its parent_id names another task than the one it is nested in",
                 )
             return above
-        if task.parent_id is None:
-            return None
-        n = self._find(task.parent_id)
+        if task.parent_id is None or self.alone:
+            return task.parent_id
+        n = self._find("key", task.parent_id)
         if n is None:
-            message = f"the parent {task.parent_id!r} is not a task of this tree"
-            self._fault("unknown_parent", key, message)
-            return None
+            self._fault("unknown_parent", key, f"the parent {self._why_not(task.parent_id)}")
+            return task.parent_id
         return self.ids[n]
 
-    def _find(self, reference: str) -> int | None:
-        n = self.by_key.get(reference)
-        if n is None:
-            n = self.by_name.get(reference)
-        return None if n is None or n < 0 else n
+    def _find(self, word: str, reference: str) -> int | None:
+        """The task that is meant: what ``word`` says first, but any way of naming it will do."""
+        ways = {"id": self.by_id, "key": self.by_key, "name": self.by_name}
+        for way in (ways[word], self.by_key, self.by_id, self.by_name):
+            if (n := way.get(reference)) is not None:
+                return None if n < 0 else n
+        return None
 
     def _dependencies(self, key: str, task: WrittenTask) -> tuple[Dependency, ...]:
         found: dict[str, bool] = {}
-        for item in task.dependencies:
-            reference, required = self._reference(key, item)
-            if reference is None:
+        for item in task.dependencies or ():
+            read = ("key", item, True) if isinstance(item, str) else self._reference(key, item)
+            if read is None:
                 continue
-            n = self._find(reference)
+            word, reference, required = read
+            if self.alone and word != "name":
+                found[reference] = found.get(reference, False) or required
+                continue
+            n = self._find(word, reference)
             if n is None:
-                self._fault("unknown_dependency", key, self._why_not(reference))
+                self._fault("unknown_dependency", key, f"depends on {self._why_not(reference)}")
             else:
                 found[self.ids[n]] = found.get(self.ids[n], False) or required
         return tuple(Dependency(on, required) for on, required in found.items())
 
     def _why_not(self, reference: str) -> str:
         if self.by_name.get(reference) == -1:
-            return f"depends on the name {reference!r}, which several tasks have; use an id"
-        return f"depends on {reference!r}, which is not a task of this tree"
+            return f"{reference!r} is the name of several tasks; use an id or key"
+        return (
+            f"{reference!r} is not a task of this tree. "
+            "Name a task of the tree, or add_child it first."
+        )
 
-    def _reference(self, key: str, item: str | dict[str, Any]) -> tuple[str | None, bool]:
-        if isinstance(item, str):
-            return item, True
+    def _reference(self, key: str, item: dict[str, Any]) -> tuple[str, str, bool] | None:
+        """How a dependency names its task, the name, and whether it is required."""
         required = item.get("required", True)
-        names = [item[word] for word in ("id", "key", "name") if word in item]
-        if not names or not all(isinstance(name, str) for name in names):
-            self._fault("bad_dependency", key, 'a dependency is {"id": …}, {"name": …} or a string')
-            return None, True
-        if not isinstance(required, bool):
-            self._fault("bad_dependency", key, "`required` of a dependency is true or false")
-            return None, True
-        return names[0], required
+        words = [word for word in ("id", "key", "name") if word in item]
+        if not words or not all(isinstance(item[word], str) for word in words):
+            message = 'a dependency is {"id": …}, {"key": …}, {"name": …} or a string'
+        elif not item.keys() <= DEPENDENCY_FIELDS:
+            unknown = ", ".join(sorted(map(repr, item.keys() - DEPENDENCY_FIELDS)))
+            message = f"a dependency has id, key or name, and required; not {unknown}"
+        elif not isinstance(required, bool):
+            message = "`required` of a dependency is true or false"
+        else:
+            return words[0], item[words[0]], required
+        self._fault("bad_dependency", key, message)
+        return None
 
     def _object(self, key: str, field: str, raw: Raw) -> Raw:
-        text = bytes(raw)
-        if raw is EMPTY_OBJECT or text == b"null":
+        if raw is EMPTY_OBJECT or bytes(raw) == b"null":
             return EMPTY_OBJECT
-        if not text.startswith(b"{"):
-            self._fault("malformed", key, f"{field} is a JSON object")
-        elif len(text) > MAX_SPEC_BYTES:
-            self._fault(
-                "too_large", key, f"{field} has {len(text)} bytes; at most {MAX_SPEC_BYTES}"
-            )
-        elif depth(text) > MAX_JSON_DEPTH:
-            self._fault("too_deep", key, f"{field} is nested deeper than {MAX_JSON_DEPTH} levels")
+        if (fault := object_fault(bytes(raw), key, field)) is not None:
+            self.faults.append(fault)
         return raw.copy()
 
 
-def depth(text: bytes) -> int:
-    """How deeply a JSON text is nested; 0 for a scalar. Cheap where there is little to nest."""
-    bound = text.count(b"{") + text.count(b"[")
-    if bound <= MAX_JSON_DEPTH:
-        return bound
-    deepest = level = 0
-    in_string = escaped = False
-    for byte in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"{[":
-            level += 1
-            deepest = max(deepest, level)
-        elif byte in b"}]":
-            level -= 1
-    return deepest
+def _is_name(text: str) -> bool:
+    return 1 <= len(text) <= MAX_NAME and "\0" not in text

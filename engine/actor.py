@@ -1,7 +1,7 @@
 """One tree in the hands of an engine: its state, what is not yet stored, who waits for it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ class Actor:
     dropped and the state is had from the log again.
     """
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, observers: Iterable[Observer] = ()) -> None:
         self.tree = tree
         self.stored = tree.version
         self.pending: list[AnyEvent] = []
@@ -32,8 +32,9 @@ class Actor:
         self.blobs: dict[str, bytes] = {}
         self.calls: dict[int, Call] = {}
         self.preparing: dict[int, asyncio.Task[None]] = {}
-        self.observers: list[Observer] = []
-        self.over: asyncio.Future[str] | None = None
+        self.observers: list[Observer] = list(observers)
+        self._over: asyncio.Future[str] | None = None
+        self._ended: str | ApflowError | None = None
 
     def apply(self, facts: Sequence[AnyEvent]) -> None:
         """Take facts into the state and into what is to be stored next."""
@@ -84,20 +85,36 @@ class Actor:
     def _json_of(self, phase: Completed) -> Raw | bytes:
         if phase.blob is not None:
             return self.blobs.get(phase.blob) or self.new_blobs[phase.blob]
-        return phase.result or Raw(b"null")
+        return Raw(b"null") if phase.result is None else phase.result
 
     def waiter(self) -> "asyncio.Future[str]":
-        """A future of the settled status."""
-        if self.over is None:
-            self.over = asyncio.get_running_loop().create_future()
-        return self.over
+        """A future of the settled status; fails when this engine does not go on with the tree."""
+        if self._over is None:
+            self._over = asyncio.get_running_loop().create_future()
+            self._over.add_done_callback(_seen)
+            self._tell()
+        return self._over
 
     def settle(self) -> None:
-        """Tell who waits, if the tree has settled."""
-        if self.over is not None and not self.over.done() and self.tree.settled:
-            self.over.set_result(self.tree.settled)
+        """The tree has settled, durably: tell who waits."""
+        self._ended = self.tree.settled
+        self._tell()
 
     def abandon(self, error: ApflowError) -> None:
         """This engine will not go on with the tree."""
-        if self.over is not None and not self.over.done():
-            self.over.set_exception(error)
+        self._ended = self._ended or error
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._over is None or self._over.done() or self._ended is None:
+            return
+        if isinstance(self._ended, str):
+            self._over.set_result(self._ended)
+        else:
+            self._over.set_exception(self._ended)
+
+
+def _seen(future: "asyncio.Future[str]") -> None:
+    """Mark an exception as seen: who asked may have gone."""
+    if not future.cancelled():
+        future.exception()

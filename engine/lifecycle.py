@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ from ..domain.evolve import evolve
 from ..domain.intake import NewId, fresh
 from ..domain.specs import TaskSpec, TreeOptions
 from ..domain.tree import Completed, Failed, Tree
-from .actor import Actor
+from .actor import Actor, Observer
 from .engine import Engine
 from .ports import Journal, OpenTree
 from .turn import Turn
@@ -47,30 +47,40 @@ class Resumed(Struct):
 
 
 async def create(
-    engine: Engine, new: NewTree, new_id: NewId, *, strict: bool = True
+    engine: Engine,
+    new: NewTree,
+    new_id: NewId,
+    *,
+    strict: bool = True,
+    observers: Sequence[Observer] = (),
 ) -> Actor:
     """Create, submit and claim a tree, and start what is ready: one transaction.
 
     With ``strict`` a task without a registered executor refuses the tree; else it fails when its
-    turn comes. When an id is taken, the whole tree gets fresh ids, keys kept. Raises
+    turn comes. ``observers`` hear of every commit, this one included. When an id is taken, the whole tree gets fresh ids, keys kept. Raises
     `InvalidGraph`.
     """
     specs = new.specs
     while True:
         try:
-            return await _create(engine, specs, new, new_id(), strict)
+            return await _create(engine, specs, new, new_id(), strict, observers)
         except IdTaken:
             specs = fresh(specs, new_id)
 
 
 async def _create(
-    engine: Engine, specs: Sequence[TaskSpec], new: NewTree, uid: str, strict: bool
+    engine: Engine,
+    specs: Sequence[TaskSpec],
+    new: NewTree,
+    uid: str,
+    strict: bool,
+    observers: Sequence[Observer],
 ) -> Actor:
     root = next((spec.id for spec in specs if spec.parent is None), None)
 
     def decision(turn: Turn) -> tuple[Actor, Actor]:
         tree = Tree(root or "")
-        actor = Actor(tree)
+        actor = Actor(tree, observers)
         actor.apply(
             decide.create(
                 specs, turn.stamp(actor), uid=uid, name=new.name, owner=new.owner,
@@ -88,11 +98,13 @@ async def _create(
     return actor
 
 
-async def submit(engine: Engine, tree: Tree, *, strict: bool = False) -> Actor:
+async def submit(
+    engine: Engine, tree: Tree, *, strict: bool = False, observers: Sequence[Observer] = ()
+) -> Actor:
     """Submit and claim a stored draft, and start what is ready: one transaction."""
 
     def decision(turn: Turn) -> tuple[Actor, Actor]:
-        actor = Actor(tree)
+        actor = Actor(tree, observers)
         _submit(engine, turn, actor, strict)
         engine.adopt(actor)
         return actor, actor
@@ -140,7 +152,11 @@ def _no_collection() -> Iterator[list[int]]:
 
 
 async def resume(
-    engine: Engine, ids: Collection[str] | None = None, *, take_over: bool = False
+    engine: Engine,
+    ids: Collection[str] | None = None,
+    *,
+    take_over: bool = False,
+    observers: Callable[[str], Sequence[Observer]] = lambda _: (),
 ) -> Resumed:
     """Take up every interrupted tree, or those named, by claim and replay.
 
@@ -152,13 +168,15 @@ async def resume(
         if open_tree.id in engine.actors or (ids is not None and open_tree.id not in ids):
             continue
         try:
-            done.taken.append(await _take(engine, open_tree, take_over))
+            done.taken.append(await _take(engine, open_tree, take_over, observers(open_tree.id)))
         except (OwnedElsewhere, ExecutorMissing, InvalidTransition) as error:
             done.refused[open_tree.id] = error
     return done
 
 
-async def _take(engine: Engine, open_tree: OpenTree, take_over: bool) -> Actor:
+async def _take(
+    engine: Engine, open_tree: OpenTree, take_over: bool, observers: Sequence[Observer]
+) -> Actor:
     owner_lives = not open_tree.released and engine.liveness.alive(open_tree.engine) is not False
     if owner_lives and not take_over:
         raise OwnedElsewhere(open_tree.id, open_tree.engine)
@@ -168,7 +186,7 @@ async def _take(engine: Engine, open_tree: OpenTree, take_over: bool) -> Actor:
         raise ExecutorMissing(tree.id, missing)
 
     def decision(turn: Turn) -> tuple[Actor, Actor]:
-        actor = Actor(tree)
+        actor = Actor(tree, observers)
         actor.apply(decide.claim(tree, engine.name, turn.stamp(actor)))
         tree.fresh = list(tree.ready)
         engine.adopt(actor)

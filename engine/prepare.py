@@ -89,6 +89,8 @@ class Preparer:
             owner=tree.owner,
             checkpoint=task.checkpoint,
             port=port,
+            priority=spec.priority,
+            parent=spec.parent,
         )
 
     async def hooks(self, call: Call) -> Mapping[str, Any] | None:

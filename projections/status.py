@@ -64,7 +64,10 @@ class NewTree(Struct, frozen=True):
 
 
 class Changes(Struct):
-    """All row changes of one append. Keys of the dicts are task numbers."""
+    """All row changes of one append, net: what came and went within it leaves no trace.
+
+    Keys of the dicts are task numbers. Removals come before additions.
+    """
 
     tree: TreeChange
     new_tree: NewTree | None = None
@@ -78,12 +81,22 @@ class Changes(Struct):
     progressed: dict[int, tuple[float, str]] = {}
 
 
+class _Draft(Struct):
+    """What becomes of a draft's tasks in one append, by id."""
+
+    added: dict[str, tuple[TaskSpec, str]] = {}
+    respecified: dict[str, TaskSpec] = {}
+    removed: dict[str, None] = {}
+
+
 def changes(events: Sequence[e.AnyEvent], first: int, index: Mapping[str, int]) -> Changes:
     """The row changes of ``events``, which stand in one stream from version ``first`` on.
 
-    ``index`` maps the ids of the tree's tasks to their numbers, as after these events.
+    ``index`` maps the ids of the tree's tasks to their numbers, as after these events. However a
+    stream is cut into appends, the rows come out the same.
     """
     made = Changes(TreeChange(first + len(events) - 1, events[-1].at))
+    draft: _Draft | None = None
     for version, event in enumerate(events, start=first):
         match event:
             case e.TaskStarted():
@@ -96,8 +109,15 @@ def changes(events: Sequence[e.AnyEvent], first: int, index: Mapping[str, int]) 
                 _interrupted(made, index[event.task])
             case e.TaskProgressed():
                 _progressed(made, event, index[event.task])
+            case e.TreeCreated() | e.TasksAdded() | e.TaskChanged() | e.TaskRemoved():
+                draft = draft or _Draft()
+                _draft_event(made, event, draft)
             case _:
-                _tree_event(made, event, index)
+                _tree_event(made, event)
+    if draft is not None and not made.moved_away:
+        made.added = [(index[id], spec, at) for id, (spec, at) in draft.added.items()]
+        made.respecified = [(index[id], spec) for id, spec in draft.respecified.items()]
+        made.removed = list(draft.removed)
     return made
 
 
@@ -107,7 +127,7 @@ def _started(made: Changes, event: e.TaskStarted, n: int) -> None:
     made.started[n] = TaskState(
         "in_progress", event.attempt, event.generation, 0.0, "", event.at, None, 0
     )
-    if event.called and made.tree.status is None:
+    if event.called:
         made.tree.status = "in_progress"
 
 
@@ -128,6 +148,7 @@ def _interrupted(made: Changes, n: int) -> None:
     state = made.started.get(n)
     if state is None:
         made.interrupted[n] = None
+        made.progressed.pop(n, None)
     else:
         state.status, state.started_at, state.progress, state.message = "pending", None, 0.0, ""
 
@@ -140,19 +161,34 @@ def _progressed(made: Changes, event: e.TaskProgressed, n: int) -> None:
         state.progress, state.message = event.progress, event.message
 
 
-def _tree_event(made: Changes, event: e.AnyEvent, index: Mapping[str, int]) -> None:
-    tree = made.tree
+def _draft_event(
+    made: Changes,
+    event: e.TreeCreated | e.TasksAdded | e.TaskChanged | e.TaskRemoved,
+    draft: _Draft,
+) -> None:
     match event:
         case e.TreeCreated():
             made.new_tree = NewTree(event.uid, event.name, event.owner, event.at)
-            tree.phase, tree.status = "draft", "pending"
-            made.added.extend((index[spec.id], spec, event.at) for spec in event.specs)
+            made.tree.phase, made.tree.status = "draft", "pending"
+            draft.added.update((spec.id, (spec, event.at)) for spec in event.specs)
         case e.TasksAdded():
-            made.added.extend((index[spec.id], spec, event.at) for spec in event.specs)
-        case e.TaskChanged():
-            made.respecified.append((index[event.spec.id], event.spec))
-        case e.TaskRemoved():
-            made.removed.append(event.task)
+            draft.added.update((spec.id, (spec, event.at)) for spec in event.specs)
+        case e.TaskChanged(spec=spec):
+            if spec.id in draft.added:
+                draft.added[spec.id] = (spec, draft.added[spec.id][1])
+            else:
+                draft.respecified[spec.id] = spec
+        case e.TaskRemoved(task=id):
+            if draft.added.pop(id, None) is None:
+                draft.respecified.pop(id, None)
+                draft.removed[id] = None
+        case _ as never:
+            assert_never(never)
+
+
+def _tree_event(made: Changes, event: e.AnyEvent) -> None:
+    tree = made.tree
+    match event:
         case e.TreeAdopted():
             tree.phase, made.moved_away = "adopted", True
         case e.TreeSubmitted():
@@ -166,7 +202,11 @@ def _tree_event(made: Changes, event: e.AnyEvent, index: Mapping[str, int]) -> N
         case e.TaskSaved() | e.ReportRefused():
             pass
         case (
-            e.TaskStarted()
+            e.TreeCreated()
+            | e.TasksAdded()
+            | e.TaskChanged()
+            | e.TaskRemoved()
+            | e.TaskStarted()
             | e.TaskCompleted()
             | e.TaskFailed()
             | e.TaskInterrupted()

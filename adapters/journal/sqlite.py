@@ -116,21 +116,42 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
     def record(self, batches: Sequence[Batch]) -> int:
         """See `journal.Recorder.record`."""
         with self._writing, self._translated():
-            connection = self._connection()
-            cursor = connection.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
             try:
-                heads, position = self._insert(cursor, batches)
-                self._commit(connection)
+                with self._transaction() as cursor:
+                    heads, position = self._insert(cursor, batches)
             except BaseException:
                 for batch in batches:
                     self._heads.pop(batch.tree, None)
-                with suppress(sqlite3.Error):
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
                 raise
             self._keep(batches, heads)
             return position
+
+    @contextmanager
+    def exclusive(self, *, renumbers: bool = False) -> Iterator[sqlite3.Cursor]:
+        """A transaction for rows that are not written with their events. Writers wait, readers
+        see the rows of before; an error in the block takes everything back.
+
+        ``renumbers``: trees may come out under other numbers, so the known ones are forgotten.
+        """
+        with self._writing, self._translated():
+            if renumbers:
+                self._heads.clear()
+            with self._transaction() as cursor:
+                yield cursor
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        connection = self._connection()
+        cursor = connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            yield cursor
+            self._commit(connection)
+        except BaseException:
+            with suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise
 
     def _commit(self, connection: sqlite3.Connection) -> None:
         connection.execute("COMMIT")
@@ -159,7 +180,7 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
 
     def _head(self, cursor: sqlite3.Cursor, batch: Batch) -> Head:
         head = self._heads.get(batch.tree)
-        if head is not None:
+        if head is not None and head.version == batch.expected:
             return head
         if batch.expected == 0:
             return Head(0, START, sqlite_rows.insert_tree(cursor, batch))

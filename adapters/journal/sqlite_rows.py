@@ -35,8 +35,28 @@ def insert_tree(cursor: sqlite3.Cursor, batch: Batch) -> int:
     return cursor.lastrowid
 
 
-def write(cursor: sqlite3.Cursor, batches: Sequence[Batch], heads: Sequence[Head]) -> None:
+def write(
+    cursor: sqlite3.Cursor,
+    batches: Sequence[Batch],
+    heads: Sequence[Head],
+    insert_task: str = _sql.insert_task,
+) -> None:
     """All row changes; ``heads[i].num`` is the row number of the tree of ``batches[i]``."""
+    seen: set[int] = set()
+    first = 0
+    for place, head in enumerate(heads):
+        if head.num in seen:
+            _write(cursor, batches[first:place], heads[first:place], insert_task)
+            first = place
+            seen.clear()
+        seen.add(head.num)
+    _write(cursor, batches[first:], heads[first:], insert_task)
+
+
+def _write(
+    cursor: sqlite3.Cursor, batches: Sequence[Batch], heads: Sequence[Head], insert_task: str
+) -> None:
+    """One statement after the other, so no tree may come twice: its changes would change places."""
     put: list[tuple[Any, ...]] = []
     end: list[tuple[Any, ...]] = []
     touch: list[tuple[Any, ...]] = []
@@ -62,7 +82,7 @@ def write(cursor: sqlite3.Cursor, batches: Sequence[Batch], heads: Sequence[Head
     if touch:
         cursor.executemany(_sql.touch_tree, touch)
     if added:
-        cursor.executemany(_sql.insert_task, added)
+        cursor.executemany(insert_task, added)
     if put:
         cursor.executemany(_sql.put_state, put)
     if end:
@@ -93,7 +113,7 @@ def _write_rarities(cursor: sqlite3.Cursor, made: Changes, base: int, batch: Bat
         cursor.executemany(_sql.progress_state, rows)
     for n, spec in made.respecified:
         row = _task_row(spec)
-        cursor.execute(_sql.respecify_task, (*row[2:], base | n))
+        cursor.execute(_sql.respecify_task, (*row[1:], base | n))
     if made.removed:
         cursor.executemany(_sql.delete_task, [(id,) for id in made.removed])
     if made.moved_away:

@@ -8,7 +8,7 @@ from .attempts import complete, fail, progress, save, start
 from .drafts import add, adopted, change, create, remove
 from .follow import follow, why_waiting
 from .stamp import Stamp
-from .submission import claim, interrupt, release, submit, unregistered
+from .submission import claim, graph_faults, interrupt, release, submit, unregistered
 
 __all__ = [
     "Stamp",
@@ -20,6 +20,7 @@ __all__ = [
     "create",
     "fail",
     "follow",
+    "graph_faults",
     "interrupt",
     "progress",
     "release",

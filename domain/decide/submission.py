@@ -38,15 +38,23 @@ def submit(tree: Tree, registered: Registered, stamp: Stamp) -> list[e.AnyEvent]
         raise NotADraft(tree.id)
     specs = [task.spec for task in tree.live()]
     executors, of = choose(specs, registered)
-    faults = check(specs, {n for n, kind in enumerate(of) if kind == e.GROUP})
-    faults.extend(reference_faults(specs))
-    if faults:
+    if faults := _faults(specs, of):
         raise InvalidGraph(faults)
     return [
         e.TreeSubmitted(
             at=stamp.at, by=stamp.by, cause=stamp.cause, executors=tuple(executors), of=tuple(of)
         )
     ]
+
+
+def graph_faults(specs: Sequence[TaskSpec], registered: Registered) -> list[Fault]:
+    """All for which `submit` would refuse these tasks."""
+    return _faults(specs, choose(specs, registered)[1])
+
+
+def _faults(specs: Sequence[TaskSpec], of: Sequence[int | str | None]) -> list[Fault]:
+    groups = {n for n, kind in enumerate(of) if kind == e.GROUP}
+    return [*check(specs, groups), *reference_faults(specs)]
 
 
 def choose(

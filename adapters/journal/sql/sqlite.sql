@@ -34,8 +34,8 @@ WHERE num = ?
 INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: respecify_task
-UPDATE task SET name = ?, parent = ?, priority = ?, dependencies = ?, inputs = ?, params = ?,
-    schemas = ?
+UPDATE task SET key = ?, name = ?, parent = ?, priority = ?, dependencies = ?, inputs = ?,
+    params = ?, schemas = ?
 WHERE num = ?
 
 -- name: delete_task

@@ -1,0 +1,6 @@
+"""``python -m aipartnerupflow`` is ``apflow``."""
+
+from aipartnerupflow.api.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Where executors run: in the loop, in threads, in worker processes."""

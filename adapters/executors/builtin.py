@@ -1,0 +1,32 @@
+"""The executors that come with the package: known by name, imported on first use."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from ...engine.ports import Kind
+
+
+class Builtin(Struct, frozen=True):
+    """``path`` is where the class stands. ``settings`` begins the names of its settings.
+
+    ``kind`` is written out here so that asking for it imports nothing.
+    """
+
+    kind: Kind
+    path: str
+    settings: str | None = None
+
+
+BUILTIN: Final = (
+    Builtin(Kind("aggregate_results_executor", by_key=True), ".aggregate:AggregateResultsExecutor"),
+    Builtin(
+        Kind("command_executor", properties=("command", "timeout")),
+        ".command:CommandExecutor",
+        settings="APFLOW_COMMAND_",
+    ),
+    Builtin(
+        Kind("system_info_executor", properties=("resource", "timeout")),
+        ".system_info:SystemInfoExecutor",
+    ),
+)

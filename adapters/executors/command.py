@@ -1,0 +1,133 @@
+"""Programs of this machine, as far as the operator allows."""
+
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ...domain.errors import InvalidInput
+from .base import BaseTask, Inputs
+from .command_policy import CommandPolicy
+from .processes import Finished, run
+
+DEFAULT_TIMEOUT: Final = 30.0
+DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+PASSED_ON: Final = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
+"""Of the environment of this process a command gets these, and the absolute folders of PATH."""
+
+INPUTS: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "command": {
+            "description": "program and arguments; a string is split at its spaces",
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ],
+        },
+        "timeout": {"type": "number", "exclusiveMinimum": 0, "default": DEFAULT_TIMEOUT},
+    },
+    "required": ["command"],
+}
+OUTPUTS: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "success": {"type": "boolean"},
+        "return_code": {"type": "integer"},
+        "stdout": {"type": "string"},
+        "stderr": {"type": "string"},
+    },
+    "required": ["success", "return_code", "stdout", "stderr"],
+}
+
+
+class CommandExecutor(BaseTask):
+    """Runs one program with its arguments; no shell is involved, so none of its signs works.
+
+    See `command_policy` for what is allowed: nothing, at first.
+    """
+
+    id = "command_executor"
+    name = "Command"
+    description = "Runs an allowed program of this machine and returns what it printed"
+    tags = ("core",)
+    cancelable = True
+    examples = ({"command": ["uptime"]}, {"command": "echo hello", "timeout": 5})
+    inputs_schema = INPUTS
+    outputs_schema = OUTPUTS
+
+    policy = CommandPolicy()
+
+    @classmethod
+    def configured(cls, settings: Mapping[str, Any]) -> Callable[..., "CommandExecutor"]:
+        """A factory whose executors keep to the policy in ``settings``.
+
+        The policy never comes through the constructor: what that is given stands in the task.
+        """
+        policy = CommandPolicy.from_settings(settings)
+
+        def make(**params: Any) -> CommandExecutor:
+            executor = cls(**params)
+            executor.policy = policy
+            return executor
+
+        return make
+
+    async def execute(self, inputs: Inputs) -> dict[str, Any]:
+        """``{success, return_code, stdout, stderr}``; ``error`` where it was ended by force."""
+        argv = words(inputs.get("command"))
+        self.policy.require(argv)
+        timeout = self._timeout(inputs.get("timeout", DEFAULT_TIMEOUT))
+        env = environment(os.environ) | {"APFLOW_IDEMPOTENCY_KEY": self.context.idempotency_key}
+        finished = await run(argv, env=env, seconds=timeout, max_output=self.policy.max_output)
+        return _result(finished, timeout)
+
+    def _timeout(self, value: Any) -> float:
+        most = self.policy.max_timeout
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+            raise InvalidInput(f"timeout is a number of seconds above 0, at most {most:g}")
+        return float(value)
+
+
+def words(command: Any) -> list[str]:
+    """Program and arguments. Raises `InvalidInput`, which shows nothing of the command."""
+    if isinstance(command, str):
+        try:
+            command = shlex.split(command)
+        except ValueError:
+            raise InvalidInput("command has a quote that is not closed") from None
+    if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
+        raise InvalidInput("command is a string or a list of strings")
+    if not command or not command[0]:
+        raise InvalidInput("command names no program")
+    try:
+        if any(b"\0" in os.fsencode(word) for word in command):
+            raise InvalidInput("command holds a zero byte, which no program can be given")
+    except UnicodeEncodeError:
+        raise InvalidInput("command holds a character that no program can be given") from None
+    return command
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """What a command gets of ``given``: nothing that could hold a secret."""
+    kept = {name: given[name] for name in PASSED_ON if name in given}
+    folders = [folder for folder in given.get("PATH", "").split(":") if os.path.isabs(folder)]
+    return kept | {"PATH": ":".join(folders) or DEFAULT_PATH}
+
+
+def _result(finished: Finished, timeout: float) -> dict[str, Any]:
+    stdout, stderr = finished.stdout, finished.stderr
+    result: dict[str, Any] = {
+        "success": finished.code == 0 and not finished.timed_out,
+        "return_code": finished.code,
+        "stdout": stdout.text,
+        "stderr": stderr.text,
+    }
+    if finished.timed_out:
+        result["error"] = f"ended by force after {timeout:g} s"
+    elif finished.flooded:
+        result["error"] = "ended by force: it wrote too much"
+    for name, stream in (("stdout", stdout), ("stderr", stderr)):
+        if stream.truncated:
+            result[f"{name}_truncated"] = True
+    return result

@@ -1,0 +1,178 @@
+"""What ``self.context`` offers an executor while it runs."""
+
+import asyncio
+from collections.abc import Coroutine
+from logging import Logger, LoggerAdapter, getLogger
+from math import isnan
+from typing import Any, Final
+
+from msgspec import Raw, json
+
+from ...domain.errors import InvalidInput, InvalidTransition, NotBuilt
+from ...domain.specs import EMPTY_OBJECT
+from ...engine.ports import Call
+
+MAX_CHECKPOINT: Final = 64 * 1024
+"""Bytes of JSON in one checkpoint."""
+MAX_MESSAGE: Final = 1_000
+"""Characters of a progress message that are kept."""
+
+_LOOK: Final = 0.5
+"""Seconds after which a waiting thread looks whether its loop is still there."""
+_log = getLogger("aipartnerupflow.task")
+
+
+class Context:
+    """One attempt, as its executor sees it.
+
+    Coroutines use ``await progress(…)`` and ``await save(…)``. An executor that is no coroutine
+    runs in a thread and uses `progress_now` and `save_now`, which block it instead. ``cancelled``
+    turns True when the attempt is to end: a coroutine is cancelled as well, a thread must look.
+    """
+
+    __slots__ = ("_call", "_loop", "cancelled")
+
+    deadline: float | None = None
+    """Deadlines are not built yet: always None."""
+
+    def __init__(self, call: Call, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._call = call
+        self._loop = loop
+        self.cancelled = False
+
+    @classmethod
+    def detached(cls) -> "Context":
+        """For an executor that nobody runs but its own test: it reports to no one."""
+        return cls(Call("", "", "", "", "", 1, 1, "", {}, EMPTY_OBJECT, EMPTY_OBJECT))
+
+    @property
+    def tree_id(self) -> str:
+        """The id of the tree's root task."""
+        return self._call.tree
+
+    @property
+    def task_id(self) -> str:
+        """Unique in the store."""
+        return self._call.task
+
+    @property
+    def attempt(self) -> int:
+        """From 1 in each generation."""
+        return self._call.attempt
+
+    @property
+    def generation(self) -> int:
+        """From 1; rises when somebody re-runs the task on purpose."""
+        return self._call.generation
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same in all attempts of a generation; hand it on to what you call."""
+        return self._call.idempotency_key
+
+    @property
+    def checkpoint(self) -> Any:
+        """What a former attempt saved last, decoded afresh; None where nothing was saved."""
+        raw = self._call.checkpoint
+        return None if raw is None else json.decode(raw)
+
+    @property
+    def log(self) -> "LoggerAdapter[Logger]":
+        """A logger whose records carry ``tree_id``, ``task_id`` and ``attempt``."""
+        call = self._call
+        return LoggerAdapter(
+            _log, {"tree_id": call.tree, "task_id": call.task, "attempt": call.attempt}
+        )
+
+    def secret(self, name: str) -> str:
+        """Raises `NotBuilt`."""
+        raise NotBuilt(
+            f"secret({name!r}): this version hands out no secrets. Read what you need from the "
+            "environment of the process, and keep it out of inputs and results."
+        )
+
+    async def progress(self, fraction: float, message: str = "") -> None:
+        """How far the attempt is, 0 to 1. May be dropped; the last value of a second is kept."""
+        port = self._call.port
+        value = _fraction(fraction)
+        if port is not None:
+            await port.progress(value, str(message)[:MAX_MESSAGE])
+
+    async def save(self, checkpoint: Any) -> None:
+        """Keep JSON for the next attempt; returns once it is durable.
+
+        Raises `InvalidInput` over 64 KiB, `InvalidTransition` where the attempt is over.
+        """
+        raw = _checkpoint(checkpoint)
+        port = self._call.port
+        if port is not None:
+            await port.save(raw)
+
+    def progress_now(self, fraction: float, message: str = "") -> None:
+        """`progress` for executors that run in a thread. Dropped once the loop is gone."""
+        try:
+            self._wait(self.progress(fraction, message))
+        except InvalidTransition:
+            return
+
+    def save_now(self, checkpoint: Any) -> None:
+        """`save` for executors that run in a thread."""
+        self._wait(self.save(checkpoint))
+
+    def _wait(self, work: Coroutine[Any, Any, None]) -> None:
+        loop = self._loop
+        if loop is None:
+            asyncio.run(work)
+            return
+        if loop.is_closed() or _runs_here(loop):
+            work.close()
+            if loop.is_closed():
+                raise _over(self._call)
+            raise RuntimeError(
+                "progress_now and save_now block and are for threads. In a coroutine write "
+                "`await self.context.progress(…)` and `await self.context.save(…)`."
+            )
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, loop)
+        except RuntimeError:  # closed meanwhile
+            work.close()
+            raise _over(self._call) from None
+        while True:
+            try:
+                future.result(_LOOK)
+                return
+            except TimeoutError:
+                if future.done():
+                    raise
+                if loop.is_closed():
+                    raise _over(self._call) from None
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def _over(call: Call) -> InvalidTransition:
+    return InvalidTransition(f"attempt {call.attempt} of {call.task} is over: its loop has ended")
+
+
+def _fraction(value: Any) -> float:
+    if not isinstance(value, int | float) or isnan(value):
+        raise InvalidInput("progress is a number from 0 to 1")
+    return min(max(float(value), 0.0), 1.0)
+
+
+def _checkpoint(value: Any) -> Raw:
+    try:
+        raw = json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInput(f"the checkpoint is not JSON: {type(error).__name__}") from error
+    if len(raw) > MAX_CHECKPOINT:
+        raise InvalidInput(
+            f"the checkpoint has {len(raw)} bytes, at most {MAX_CHECKPOINT} are kept. "
+            "Put large data elsewhere and save where it lies."
+        )
+    return Raw(raw)

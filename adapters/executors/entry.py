@@ -1,0 +1,166 @@
+"""What is known of one executor class, worked out once."""
+
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+from logging import getLogger
+from typing import Any, Final
+
+from msgspec import Raw, json
+
+from ...domain.errors import InvalidInput
+from ...domain.specs import EMPTY_OBJECT, is_id
+from ...engine.ports import Call, Kind
+from .base import BaseTask, ExecutableTask
+from .context import Context
+from .hooks import Around
+from .schemas import Check, as_json_schema, check_of, properties_of
+from .view import TaskView
+
+Factory = Callable[..., Any]
+"""Makes an executor from the task's ``params``, given as keywords."""
+
+_NO_PARAMS: Final = bytes(EMPTY_OBJECT)
+_INHERITED: Final = (
+    None,
+    BaseTask.get_input_schema,
+    ExecutableTask.get_input_schema,
+)
+_log = getLogger(__name__)
+_params = json.Decoder(dict[str, Any])
+
+
+class Entry:
+    """One registered executor.
+
+    ``coroutine``: `execute` is one. ``cancels``: the class has a `cancel` of its own.
+    """
+
+    __slots__ = (
+        "_check", "_declared", "_kind", "around", "based", "cancels", "cls", "coroutine",
+        "factory", "id", "takes_params",
+    )  # fmt: skip
+
+    def __init__(self, cls: type, factory: Factory | None, around: Around) -> None:
+        execute = getattr(cls, "execute", None)
+        if not callable(execute):
+            raise InvalidInput(f"{cls.__qualname__} has no method `execute(self, inputs)`")
+        self.cls = cls
+        self.factory: Factory = factory or cls
+        self.id = _id_of(cls, self.factory)
+        self.around = around
+        self.coroutine = iscoroutinefunction(execute)
+        self.based = issubclass(cls, BaseTask)
+        self.takes_params = (
+            factory is not None or getattr(cls, "__init__", None) is not object.__init__
+        )
+        self.cancels = getattr(cls, "cancel", None) not in (None, ExecutableTask.cancel)
+        self._kind: Kind | None = None
+        self._check: Check | None = None
+        self._declared: Any = None
+        _limit_of(cls)
+        _runs_of(cls, self.coroutine)
+
+    def make(self, call: Call, context: Context) -> Any:
+        """An executor for one attempt, knowing its context and its task."""
+        executor = self.factory(**self._kwargs(call.params)) if self.takes_params else self.cls()
+        if self.based:
+            executor.context = context
+            executor.task = TaskView(call)
+            executor.task_id = call.task
+            if call.owner is not None:
+                executor.user_id = call.owner
+            executor.set_inputs(call.inputs)
+        else:
+            _offer(executor, context, TaskView(call))
+        return executor
+
+    @staticmethod
+    def _kwargs(params: Raw) -> dict[str, Any]:
+        written = bytes(params)
+        if written == _NO_PARAMS:
+            return {}
+        kwargs = _params.decode(written)
+        kwargs.pop("executor_id", None)
+        return kwargs
+
+    @property
+    def kind(self) -> Kind:
+        """What the engine must know."""
+        if self._kind is None:
+            self._kind = Kind(
+                id=self.id,
+                module=self.cls.__module__,
+                properties=properties_of(as_json_schema(self.declared)),
+                by_key=bool(getattr(self.cls, "by_key", False)),
+                limit=_limit_of(self.cls),
+                runs=_runs_of(self.cls, self.coroutine),
+            )
+        return self._kind
+
+    @property
+    def check(self) -> Check:
+        """The check of inputs against the executor's own schema."""
+        if self._check is None:
+            self._check = check_of(self.declared)
+        return self._check
+
+    @property
+    def declared(self) -> Any:
+        """The executor's input schema in the form in which it was declared; None: there is none."""
+        if self._declared is None:
+            self._declared = self._find_schema() or {}
+        return self._declared or None
+
+    def _find_schema(self) -> Any:
+        if getattr(self.cls, "get_input_schema", None) in _INHERITED:
+            return getattr(self.cls, "inputs_schema", None)
+        try:
+            return self.factory().get_input_schema()
+        except Exception:  # noqa: BLE001 - foreign code
+            _log.warning(
+                "executor %s: its get_input_schema failed, no input is checked",
+                self.id, exc_info=True,
+            )  # fmt: skip
+            return None
+
+
+def _offer(executor: Any, context: Context, view: TaskView) -> None:
+    """A class without our base gets the same two attributes, where it can hold them."""
+    try:
+        executor.context = context
+        executor.task = view
+    except (AttributeError, TypeError):
+        pass
+
+
+def _id_of(cls: type, factory: Factory) -> str:
+    id = getattr(cls, "id", None)
+    if isinstance(id, property):
+        id = factory().id
+    if not isinstance(id, str) or not is_id(id):
+        raise InvalidInput(
+            f'{cls.__qualname__} needs a class attribute like id = "my_executor": '
+            "1 to 128 letters, digits and ._:-"
+        )
+    return id
+
+
+def _limit_of(cls: type) -> int | None:
+    limit = getattr(cls, "limit", None)
+    if limit is None:
+        return None
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise InvalidInput(
+            f"{cls.__qualname__}.limit is how many may run at once: a whole number from 1 on"
+        )
+    return limit
+
+
+def _runs_of(cls: type, coroutine: bool) -> str:
+    runs = getattr(cls, "runs", None)
+    natural = "loop" if coroutine else "thread"
+    if runs not in (None, natural, "process"):
+        raise InvalidInput(
+            f'{cls.__qualname__}.runs is "process" or left out; its execute runs in a {natural}'
+        )
+    return str(runs or natural)

@@ -1,0 +1,140 @@
+"""Programs as child processes: no shell, a group of their own, nothing left when they are done."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+MAX_FLOOD: Final = 64 * 1024 * 1024
+"""Bytes on one stream at which a program is ended: it would write for ever."""
+DRAIN_SECONDS: Final = 1.0
+"""How long output is waited for after the group is gone: whoever left it may hold the pipe."""
+_CHUNK: Final = 64 * 1024
+
+
+class Stream(Struct):
+    """What came over one pipe: its beginning, and how much there was."""
+
+    kept: bytearray
+    size: int = 0
+
+    @property
+    def text(self) -> str:
+        """What is not UTF-8 shows as the replacement character."""
+        return self.kept.decode("utf-8", "replace")
+
+    @property
+    def truncated(self) -> bool:
+        return self.size > len(self.kept)
+
+
+class Finished(Struct, frozen=True):
+    """``code`` is negative where a signal ended the program."""
+
+    code: int
+    stdout: Stream
+    stderr: Stream
+    timed_out: bool
+
+    @property
+    def flooded(self) -> bool:
+        """Whether it was ended for writing too much."""
+        return max(self.stdout.size, self.stderr.size) > MAX_FLOOD
+
+
+async def run(
+    argv: Sequence[str], *, env: Mapping[str, str], seconds: float, max_output: int
+) -> Finished:
+    """Run a program to its end, or to its end by force after ``seconds``.
+
+    On timeout, on cancellation and after a normal end its whole process group is killed. Only a
+    program that makes a group of its own on purpose escapes. Raises OSError where it cannot start.
+    """
+    streams = Stream(bytearray()), Stream(bytearray())
+    reads, writes = zip(os.pipe(), os.pipe(), strict=True)
+    try:
+        process = await _start(argv, env, writes)
+    except BaseException:
+        _close(reads)
+        raise
+    finally:
+        _close(writes)
+    readers = [
+        asyncio.create_task(_read(fd, stream, max_output, process.pid))
+        for fd, stream in zip(reads, streams, strict=True)
+    ]
+    timed_out = False
+    try:
+        async with asyncio.timeout(seconds):
+            await process.wait()
+    except TimeoutError:
+        timed_out = True
+    finally:
+        _kill(process.pid)
+        await process.wait()
+        await _drain(readers)
+    return Finished(process.returncode or 0, *streams, timed_out)
+
+
+async def _start(
+    argv: Sequence[str], env: Mapping[str, str], writes: Sequence[int]
+) -> asyncio.subprocess.Process:
+    """Start it. A cancellation in between ends the whole group too."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=writes[0],
+            stderr=writes[1],
+            env=env,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        _kill(process.pid)
+        await process.wait()
+        raise
+
+
+def _kill(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # gone; macOS: only zombies are left
+        pass
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+async def _read(descriptor: int, stream: Stream, limit: int, group: int) -> None:
+    """Keep the beginning, read on so that the program is not held up, end one that floods."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader, loop=loop), pipe
+    )
+    try:
+        while chunk := await reader.read(_CHUNK):
+            stream.kept += chunk[: max(0, limit - len(stream.kept))]
+            stream.size += len(chunk)
+            if stream.size > MAX_FLOOD:
+                _kill(group)
+                return
+    finally:
+        transport.close()
+
+
+async def _drain(readers: Sequence[asyncio.Task[None]]) -> None:
+    _, late = await asyncio.wait(readers, timeout=DRAIN_SECONDS)
+    for reader in late:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)

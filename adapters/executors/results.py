@@ -1,0 +1,113 @@
+"""From what an executor returned or raised to what the engine records."""
+
+import re
+from typing import Any, Final
+
+from msgspec import Raw, json
+
+from ...domain.specs import MAX_JSON_DEPTH, ErrorInfo
+from ...engine.ports import Outcome, Raised, Returned
+
+MAX_RESULT: Final = 16 * 1024 * 1024
+"""Bytes of JSON."""
+MAX_MESSAGE: Final = 8 * 1024
+"""Bytes of an error's message that are kept."""
+MAX_DETAIL: Final = 64 * 1024
+"""Bytes of a result that says ``success: false``; a longer one is cut down, see `_detail`."""
+MAX_PART: Final = 8 * 1024
+"""Characters that are kept of each text in one that is cut down: its end."""
+
+UNSUCCESSFUL: Final = "unsuccessful"
+_CODES: Final = ("return_code", "exit_code", "status_code")
+_COMMON: Final = (BaseException, object)
+_ESCAPED = re.compile(rb"\\.", re.DOTALL)
+_TEXT = re.compile(rb'"[^"]*"')
+_NO_BRACKETS = bytes(set(range(256)) - set(b'"[]{}'))
+
+
+def _by_hook(value: Any) -> Any:
+    """For what JSON does not know: pydantic models give their fields."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"a value of type {type(value).__name__} is not JSON")
+
+
+_encode = json.Encoder(enc_hook=_by_hook).encode
+
+
+def outcome_of(result: Any) -> Outcome:
+    """`Returned` where ``result`` is JSON of a bearable size and not ``success: false``."""
+    try:
+        encoded = _encode(result)
+    except Exception as error:  # noqa: BLE001 - asks foreign objects for their fields
+        return _refused("result_not_json", f"the result is not JSON: {_text(error)}", "TypeError")
+    if len(encoded) > MAX_RESULT:
+        message = f"the result has {len(encoded)} bytes of JSON, at most {MAX_RESULT} are kept"
+        return _refused("result_too_large", message, "ValueError")
+    if _too_deep(encoded):
+        message = f"the result is nested deeper than {MAX_JSON_DEPTH} levels"
+        return _refused("result_too_deep", message, "ValueError")
+    if isinstance(result, dict) and result.get("success") is False:
+        return Raised(ErrorInfo(UNSUCCESSFUL, _reason(result), detail=_detail(encoded)))
+    return Returned(Raw(encoded))
+
+
+def error_info(error: BaseException) -> ErrorInfo:
+    """An exception as it is recorded: the names of its class and bases, and its message."""
+    bases = tuple(base.__name__ for base in type(error).__mro__[1:] if base not in _COMMON)
+    return ErrorInfo(type(error).__name__, _text(error), bases)
+
+
+def _refused(type: str, message: str, base: str) -> Raised:
+    return Raised(ErrorInfo(type, message, bases=(base,)))
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - foreign code
+        text = ""
+    return _bounded(text or type(error).__name__)
+
+
+def _bounded(text: str) -> str:
+    """At most `MAX_MESSAGE` bytes, and nothing that UTF-8 cannot say."""
+    return text.encode("utf-8", "replace")[:MAX_MESSAGE].decode("utf-8", "ignore")
+
+
+def _reason(result: dict[Any, Any]) -> str:
+    error = result.get("error")
+    if isinstance(error, str) and error:
+        return _bounded(error)
+    for name in _CODES:
+        if isinstance(result.get(name), int):
+            return f"{name} {result[name]}"
+    return "the executor reported success: false"
+
+
+def _detail(encoded: bytes) -> Raw:
+    """The result; cut down, its short values, the ends of its long texts, and ``truncated``."""
+    if len(encoded) <= MAX_DETAIL:
+        return Raw(encoded)
+    kept: dict[str, Any] = {}
+    for name, value in json.decode(encoded).items():
+        if isinstance(value, str):
+            kept[name] = value[-MAX_PART:]
+        elif not isinstance(value, dict | list):
+            kept[name] = value
+    shorter = json.encode(kept | {"truncated": True})
+    return Raw(shorter if len(shorter) <= MAX_DETAIL else b'{"truncated":true}')
+
+
+def _too_deep(encoded: bytes) -> bool:
+    """Whether brackets nest deeper than allowed; costs next to nothing where there are few."""
+    if encoded.count(b"{") + encoded.count(b"[") <= MAX_JSON_DEPTH:
+        return False
+    if b"\\" in encoded:
+        encoded = _ESCAPED.sub(b"", encoded)
+    left = _TEXT.sub(b"", encoded.translate(None, _NO_BRACKETS))
+    for _ in range(MAX_JSON_DEPTH):
+        if not left:
+            return False
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    return bool(left)

@@ -1,0 +1,1 @@
+"""The faces: Python, command line, HTTP. Only `wiring` names adapters."""

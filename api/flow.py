@@ -1,0 +1,172 @@
+"""Flow: the native Python API. Opens a store, runs trees in this loop, lets callers follow them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from ..domain.errors import InvalidInput
+from ..domain.events import Recorded
+from ..domain.intake import read
+from ..domain.specs import TreeOptions
+from ..engine.actor import Actor
+from ..engine.engine import Engine
+from ..engine.lifecycle import NewTree, create, resume
+from ..projections.views import TaskView, TreeView
+from .builder import TreeBuilder
+from .library.nodes import Task
+from .library.sessions import create_session
+from .stores import Store
+
+Spec = TreeBuilder | Sequence[Mapping[str, Any]] | Mapping[str, Any] | bytes | str
+"""A builder; an array of tasks; a nested tree; ``{"name", "tasks", "limit"}``; any of them as JSON."""
+
+SETTLED = "tree.settled"
+_raws = msgspec.json.Decoder(list[Raw])
+
+
+class TreeHandle:
+    """A tree that was submitted, by whomever; what it says is read from the store."""
+
+    def __init__(self, store: Store, id: str, actor: Actor | None = None) -> None:
+        self._store = store
+        self._actor = actor
+        self.id = id
+
+    def view(self) -> TreeView:
+        """The tree's row as it stands now."""
+        return self._store.tree(self.id)
+
+    @property
+    def status(self) -> str:
+        """The public status as it stands now."""
+        return self.view().status
+
+    async def settled(self) -> str:
+        """Wait until nothing runs and nothing can; returns the status.
+
+        A failed tree does not raise; a tree that the engine of this flow let go of does.
+        """
+        if self._actor is not None:
+            return await asyncio.shield(self._actor.waiter())
+        return (await self._store.settled(self.id)).status
+
+    async def tasks(self) -> list[Task]:
+        """All tasks in creation order, as they stand now."""
+        views: Sequence[TaskView] = await asyncio.to_thread(self._store.reads.tasks, self.id)
+        return [Task(view) for view in views]
+
+    async def task(self, key: str) -> Task:
+        """One task by what its client called it. Raises KeyError."""
+        for task in await self.tasks():
+            if key in (task.key, task.id):
+                return task
+        raise KeyError(key)
+
+    async def events(self, after: int = 0) -> AsyncIterator[Recorded]:
+        """The history from version ``after + 1`` on, then what comes, until the tree has settled."""
+        while True:
+            position = self._store.journal.position()
+            recorded = None
+            for recorded in self._store.journal.read(self.id, after=after):
+                after = recorded.version
+                yield recorded
+            if recorded is not None and recorded.event.topic == SETTLED:
+                return
+            if recorded is None and self.view().phase == "settled":
+                return
+            await self._store.feed.changed(position)
+
+
+class Flow:
+    """``async with Flow() as flow:`` opens the store and runs what is submitted, in this loop.
+
+    ``store`` is a URL or a path; without it, what settings and environment name. With ``resume``
+    every interrupted tree goes on at once; `resumed` tells those that could not, and why.
+    Leaving the block releases what still runs: interrupted and resumable.
+    """
+
+    def __init__(self, store: str | None = None, *, resume: bool = False) -> None:
+        self._url = store
+        self._resume = resume
+        self._stack = AsyncExitStack()
+        self._store: Store | None = None
+        self._engine: Engine | None = None
+        self.refused: dict[str, Exception] = {}
+
+    async def __aenter__(self) -> "Flow":
+        self._store = create_session(self._url).store
+        self._engine = await self._stack.enter_async_context(self._store.engine())
+        if self._resume:
+            self.refused = dict((await resume(self._engine)).refused)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._engine = None
+        await self._stack.aclose()
+
+    @property
+    def store(self) -> Store:
+        """The open store."""
+        if self._store is None:
+            raise InvalidInput("use `async with Flow() as flow:`")
+        return self._store
+
+    async def submit(
+        self,
+        spec: Spec,
+        *,
+        name: str | None = None,
+        user_id: str | None = None,
+        limit: int | None = None,
+    ) -> TreeHandle:
+        """Create a tree and start it; returns once that is durable.
+
+        ``limit`` caps how many of its tasks run at once. Raises `InvalidGraph` with all faults,
+        an executor that is not registered here among them.
+        """
+        if self._engine is None:
+            raise InvalidInput("use `async with Flow() as flow:`")
+        documents, name_given, limit_given = _documents(spec)
+        intake = read(documents, self.store.new_id)
+        root = next((task.name for task in intake.specs if task.parent is None), "")
+        limit = limit if limit is not None else limit_given
+        new = NewTree(
+            intake.specs,
+            name or name_given or root,
+            user_id if user_id is not None else intake.owner,
+            TreeOptions(limit),
+        )
+        actor = await create(self._engine, new, self.store.new_id)
+        return TreeHandle(self.store, actor.tree.id, actor)
+
+    def tree(self, id: str) -> TreeHandle:
+        """A tree of this store by id. Raises `NotFound`."""
+        return TreeHandle(self.store, self.store.tree(id).id)
+
+
+class _Wrapped(msgspec.Struct):
+    tasks: list[Raw]
+    name: str | None = None
+    limit: int | None = None
+
+
+def _documents(spec: Spec) -> tuple[Sequence[Raw | bytes], str | None, int | None]:
+    """The tasks of any form that a tree may be given in, as JSON; the name and limit, if given."""
+    if isinstance(spec, TreeBuilder):
+        return spec.documents(), spec.name, spec.limit
+    text = spec if isinstance(spec, bytes | str) else msgspec.json.encode(spec)
+    data = text.encode() if isinstance(text, str) else text
+    try:
+        if data.lstrip().startswith(b"["):
+            return _raws.decode(data), None, None
+        fields = msgspec.json.decode(data, type=dict[str, Raw])
+        if "tasks" not in fields:
+            return [data], None, None
+        wrapped = msgspec.json.decode(data, type=_Wrapped)
+    except msgspec.MsgspecError as error:
+        raise InvalidInput(f"a tree is an array of tasks, or a task with children: {error}") from error
+    return wrapped.tasks, wrapped.name, wrapped.limit

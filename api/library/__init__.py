@@ -1,0 +1,1 @@
+"""The Python API of the documents: TaskManager, TaskTreeNode, TaskRepository, sessions."""

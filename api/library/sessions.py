@@ -1,0 +1,49 @@
+"""Sessions: handles on the process's one open store."""
+
+from ..settings import load_settings
+from ..stores import Store
+from ..wiring import configure, open_store
+
+
+class Session:
+    """A handle on a store. Belongs to no event loop and no thread; cheap to make and to copy."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return self.store.url
+
+    def close(self) -> None:
+        """Nothing to do: the store is shared and closes with the process, or by `Store.close`."""
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> "Session":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+
+def create_session(connection_string: str | None = None, path: str | None = None) -> Session:
+    """A handle on the store that ``connection_string`` (a URL) or ``path`` (a file) names.
+
+    Without either: the one that settings and environment name, by default a SQLite file in the
+    state directory. Opening a store resumes nothing. Raises `StoreError`.
+    """
+    settings = load_settings()
+    configure(settings)
+    url = connection_string or path or settings.store_url()
+    return Session(open_store(url, durability=settings.durability))
+
+
+def get_default_session() -> Session:
+    """A handle on the store that settings and environment name; the store is open only once."""
+    return create_session()

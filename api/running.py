@@ -1,0 +1,59 @@
+"""Running a stored tree to its end from wherever the caller is: what all faces have in common."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from ..domain.errors import NotADraft, OwnedElsewhere
+from ..engine.actor import Actor, Observer
+from ..engine.engine import Engine
+from ..engine.lifecycle import resume, submit
+from .stores import Store
+
+LOOK_AGAIN = 1.0
+"""Seconds between two looks whether another engine that drives the tree still lives."""
+
+
+async def run_to_end(store: Store, id: str, observers: Sequence[Observer] = ()) -> None:
+    """Submit the draft if it is one, take it up if it was interrupted, wait until it has settled.
+
+    A second caller waits for the first, wherever that is. When the wait is cancelled, or its loop
+    ends, the tree is released: interrupted and resumable. Raises what refuses the tree.
+    """
+    while store.tree(id).phase != "settled":
+        async with store.engine() as engine:
+            actor = engine.actors.get(id)
+            if actor is not None:
+                await asyncio.shield(actor.waiter())
+                return
+            actor = await _take(store, engine, id, observers)
+            if actor is not None:
+                await wait(engine, actor)
+                return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(store.settled(id), LOOK_AGAIN)
+
+
+async def wait(engine: Engine, actor: Actor) -> str:
+    """The tree's settled status; a cancelled wait releases the tree."""
+    try:
+        return await asyncio.shield(actor.waiter())
+    except asyncio.CancelledError:
+        await engine.release([actor])
+        raise
+
+
+async def _take(
+    store: Store, engine: Engine, id: str, observers: Sequence[Observer]
+) -> Actor | None:
+    """The tree in this engine's hands; None where another living engine drives it."""
+    if store.tree(id).phase == "draft":
+        try:
+            return await submit(engine, store.drafts.hand_over(id), observers=observers)
+        except NotADraft:
+            return None
+    resumed = await resume(engine, {id}, observers=lambda _: observers)
+    for error in resumed.refused.values():
+        if not isinstance(error, OwnedElsewhere):
+            raise error
+    return resumed.taken[0] if resumed.taken else None

@@ -1,0 +1,153 @@
+"""The process's handle on one open store: what all faces share.
+
+It belongs to no event loop. Engines do: there is at most one per loop, made when the first caller
+needs it and stopped with the last. After a fork the handle refuses: open the store again.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from ..domain import decide
+from ..domain.errors import IdTaken, InvalidGraph, NotFound, StoreUnavailable
+from ..domain.intake import Intake, NewId, fresh
+from ..domain.specs import TreeOptions
+from ..domain.tree import Tree
+from ..engine.commit import Committer
+from ..engine.drafts import Drafts
+from ..engine.engine import Engine
+from ..engine.ports import Clock, Executors, Journal, Subscription
+from ..projections.views import ReadModel, TreeView
+
+MakeEngine = Callable[["Store"], Engine]
+
+
+class Store:
+    """One open store. Thread-safe but for `engine`, which belongs to the running loop."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        journal: Journal,
+        reads: ReadModel,
+        feed: Subscription,
+        committer: Committer,
+        executors: Executors,
+        clock: Clock,
+        new_id: NewId,
+        make_engine: MakeEngine,
+        on_close: Callable[["Store"], None],
+    ) -> None:
+        self.url = url
+        self.executors = executors
+        self.new_id = new_id
+        self.feed = feed
+        self._journal = journal
+        self._reads = reads
+        self._committer = committer
+        self._drafts = Drafts(journal, committer, clock, new_id)
+        self._make_engine = make_engine
+        self._on_close = on_close
+        self._engines: dict[asyncio.AbstractEventLoop, tuple[Engine, int]] = {}
+        self._pid = os.getpid()
+        self.closed = False
+
+    @property
+    def journal(self) -> Journal:
+        """The log. Raises `StoreUnavailable` after `close` or a fork."""
+        self._check()
+        return self._journal
+
+    @property
+    def reads(self) -> ReadModel:
+        """The read models. Raises like `journal`."""
+        self._check()
+        return self._reads
+
+    @property
+    def drafts(self) -> Drafts:
+        """Commands on drafts. Raises like `journal`."""
+        self._check()
+        return self._drafts
+
+    @property
+    def committer(self) -> Committer:
+        """The writer. Raises like `journal`."""
+        self._check()
+        return self._committer
+
+    @property
+    def busy(self) -> bool:
+        """Whether any engine of this process uses the store."""
+        return bool(self._engines)
+
+    @asynccontextmanager
+    async def engine(self) -> AsyncIterator[Engine]:
+        """The running loop's engine; the last to leave stops it."""
+        self._check()
+        self._reap()
+        loop = asyncio.get_running_loop()
+        engine, users = self._engines.get(loop) or (self._make_engine(self), 0)
+        self._engines[loop] = (engine, users + 1)
+        try:
+            yield engine
+        finally:
+            engine, users = self._engines[loop]
+            self._engines[loop] = (engine, users - 1)
+            if users == 1:
+                del self._engines[loop]
+                await engine.close()
+
+    def _reap(self) -> None:
+        """An engine whose loop has ended is dead: give up its name, so that its trees are free."""
+        for loop, (engine, _) in list(self._engines.items()):
+            if loop.is_closed():
+                del self._engines[loop]
+                engine.liveness.leave()
+
+    def tree(self, id: str) -> TreeView:
+        """The tree's row. Raises `NotFound`."""
+        found = self.reads.tree(id)
+        if found is None:
+            raise NotFound("tree", id)
+        return found
+
+    def create_draft(self, intake: Intake, options: TreeOptions = TreeOptions()) -> Tree:
+        """A draft of tasks as read; fresh ids for all where one is taken. Raises `InvalidGraph`."""
+        specs = intake.specs
+        if faults := decide.graph_faults(specs, self.executors.module_of):
+            raise InvalidGraph(faults)
+        name = next(spec.name for spec in specs if spec.parent is None)
+        while True:
+            try:
+                return self.drafts.create(specs, name=name, owner=intake.owner, options=options)
+            except IdTaken:
+                specs = fresh(specs, self.new_id)
+
+    async def settled(self, id: str) -> TreeView:
+        """Wait until the tree has settled, whoever runs it; returns at once if it has."""
+        while True:
+            position = self.journal.position()
+            view = self.tree(id)
+            if view.phase == "settled":
+                return view
+            await self.feed.changed(position)
+
+    def close(self) -> None:
+        """Write what is queued and let go of the store. Idempotent."""
+        if self.closed or os.getpid() != self._pid:
+            return
+        self.closed = True
+        self._on_close(self)
+        self._committer.close()
+        self._journal.close()
+
+    def _check(self) -> None:
+        if os.getpid() != self._pid:
+            raise StoreUnavailable(
+                "this store was opened before the process forked; open it again in the child"
+            )
+        if self.closed:
+            raise StoreUnavailable(f"the store {self.url} was closed; open it again")

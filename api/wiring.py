@@ -1,0 +1,216 @@
+"""The composition root: the one place that names adapters and puts a store together."""
+
+import atexit
+import importlib
+import os
+import threading
+import uuid
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..adapters.backends.composite import Composite
+from ..adapters.backends.inline import Inline
+from ..adapters.backends.process import Processes
+from ..adapters.clock import SystemClock
+from ..adapters.executors.invoke import invoke
+from ..adapters.executors.registration import default_registry, get_task_tree_hooks
+from ..adapters.feed import Feed
+from ..adapters.journal.journal import EventJournal
+from ..adapters.liveness import FileLiveness, LocalLiveness, ProcessLiveness
+from ..domain.errors import InvalidInput, StoreUnavailable
+from ..engine.commit import Committer
+from ..engine.engine import Engine
+from ..engine.ports import Liveness
+from ..projections.views import ReadModel
+from .stores import Store
+
+_open: dict[str, Store] = {}
+_lock = threading.Lock()
+_imported: list[str] = []
+"""Modules that the user named to be imported: worker processes import them too."""
+
+tree_hooks = get_task_tree_hooks
+
+
+def configure(settings: Mapping[str, Any]) -> None:
+    """Tell the built-in executors what their operator allows."""
+    default_registry.configure(settings)
+
+
+def load_modules(names: Iterable[str]) -> None:
+    """Import the modules that register executors. Raises `InvalidInput` naming what went wrong."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise InvalidInput(
+                f"cannot import {name!r}: {error}. Name a module that Python finds from here."
+            ) from error
+        if name not in _imported:
+            _imported.append(name)
+
+
+def new_id() -> str:
+    """A random id (UUIDv4)."""
+    return str(uuid.uuid4())
+
+
+def open_store(url: str, *, durability: str = "power", writer: str = "auto") -> Store:
+    """The process's one handle on the store at ``url``, opened if need be.
+
+    ``sqlite:///relative.db``, ``sqlite:////absolute.db``, a plain path, ``postgresql://…`` or
+    ``memory://name``. The file is made, its directory is not. Raises `StoreError`.
+    """
+    key = _key(url)
+    with _lock:
+        store = _open.get(key)
+        if store is None:
+            store = _open[key] = _build(url, key, durability, writer)
+        return store
+
+
+def sqlite_path(url: str) -> Path:
+    """The file that a SQLite URL or a plain path names."""
+    if not url.startswith("sqlite:"):
+        return Path(url)
+    if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
+        raise InvalidInput(
+            f"{url!r} names no file. Write sqlite:///relative/path.db or sqlite:////absolute/path.db"
+        )
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def _scheme(url: str) -> str:
+    scheme = urlsplit(url).scheme if "://" in url or url.startswith("sqlite:") else "sqlite"
+    scheme = scheme.partition("+")[0]
+    if scheme == "postgres":
+        scheme = "postgresql"
+    if scheme.startswith("duckdb"):
+        raise InvalidInput(
+            "DuckDB stores are not supported. Use sqlite:///path.db (embedded) or postgresql://…"
+        )
+    if scheme not in ("sqlite", "postgresql", "memory"):
+        raise InvalidInput(
+            f"unknown kind of store {scheme!r}. Use sqlite:///path.db or postgresql://…"
+        )
+    return scheme
+
+
+def _key(url: str) -> str:
+    return os.path.realpath(sqlite_path(url)) if _scheme(url) == "sqlite" else url
+
+
+def _build(url: str, key: str, durability: str, writer: str) -> Store:
+    scheme = _scheme(url)
+    if scheme == "sqlite":
+        journal, reads = _open_sqlite(Path(key), durability)
+        liveness: Any = partial(FileLiveness, Path(key))
+    elif scheme == "postgresql":
+        journal, reads = _adapter("postgres").open_postgres(url, durability=durability)
+        liveness = ProcessLiveness
+    else:
+        journal, reads = _adapter("memory").open_memory()
+        liveness = LocalLiveness
+    feed = Feed(journal)
+    clock = SystemClock()
+    committer = Committer(journal, feed.wake, mode=writer)
+
+    def make_engine(store: Store) -> Engine:
+        return _make_engine(store, journal, liveness(), clock)
+
+    def forget(store: Store) -> None:
+        with _lock:
+            if _open.get(key) is store:
+                del _open[key]
+
+    return Store(
+        url=url,
+        journal=journal,
+        reads=reads,
+        feed=feed,
+        committer=committer,
+        executors=default_registry,
+        clock=clock,
+        new_id=new_id,
+        make_engine=make_engine,
+        on_close=forget,
+    )
+
+
+def _adapter(name: str) -> Any:
+    """A journal adapter whose libraries are only loaded where it is used."""
+    try:
+        return importlib.import_module(f"..adapters.journal.{name}", __package__)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("psycopg"):
+            raise StoreUnavailable(
+                "PostgreSQL stores need psycopg: pip install 'aipartnerupflow[postgres]'"
+            ) from error
+        raise
+
+
+def _open_sqlite(path: Path, durability: str) -> tuple[EventJournal, ReadModel]:
+    sqlite = _adapter("sqlite")
+    reads = _adapter("sqlite_reads")
+    _make_private(path)
+    recorder = sqlite.SQLiteRecorder(
+        sqlite.Datastore(sqlite.database_name(path), durability=durability)
+    )
+    recorder.create_table()
+    mapper = _adapter("mapper").StructMapper()
+    return EventJournal(recorder, mapper), reads.SQLiteReads(recorder, mapper)
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, readable by its owner only. Its directory has to be there."""
+    if path.exists():
+        if path.is_dir():
+            raise StoreUnavailable(f"the store {path} is a directory; name a file in it")
+        return
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except FileNotFoundError as error:
+        raise StoreUnavailable(
+            f"the store {path} cannot be made: the directory {path.parent} does not exist. "
+            "Make it, or name another place with --store."
+        ) from error
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the store {path} cannot be made: {error.strerror}. "
+            "Name another place with --store."
+        ) from error
+
+
+def _make_engine(
+    store: Store, journal: EventJournal, liveness: Liveness, clock: SystemClock
+) -> Engine:
+    kind = default_registry.kind
+    backend = Composite(
+        kind, Inline(partial(invoke, default_registry)), Processes(kind, imports=_imported)
+    )
+    return Engine(
+        journal=journal,
+        committer=store.committer,
+        liveness=liveness,
+        executors=store.executors,
+        backend=backend,
+        clock=clock,
+    )
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+    _open.clear()
+
+
+def _close_all() -> None:
+    for store in list(_open.values()):
+        store.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_close_all)

@@ -1,0 +1,153 @@
+"""The client's own words: one task as it was written, decoded and unfolded, not yet understood.
+
+What is JSON but no task is told here, where it stands, before anything refers to anything.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from .errors import Fault, InvalidGraph
+from .specs import EMPTY_OBJECT, MAX_DEPTH, MAX_JSON_DEPTH, MAX_SPEC_BYTES, MAX_TASKS
+
+NOT_BUILT = frozenset(
+    {"retry", "timeout", "deadline", "heartbeat", "on_interrupt", "max_interruptions",
+     "concurrency", "idempotent", "accept"}
+)  # fmt: skip
+"""Fields with a meaning that this version does not act on: refused, not ignored."""
+
+TOLERATED = frozenset(
+    {"status", "result", "error", "progress", "created_at", "started_at", "updated_at",
+     "completed_at", "has_children", "task_tree_id", "original_task_id", "origin_type", "has_copy",
+     "has_references", "draft", "type"}
+)  # fmt: skip
+"""Fields of an exported task that say how a former run went: no part of what is to be run."""
+
+
+class WrittenTask(Struct, kw_only=True, gc=False):
+    """A task in the client's own words."""
+
+    name: str
+    id: str | None = None
+    key: str | None = None
+    parent_id: str | None = None
+    user_id: str | None = None
+    dependencies: list[str | dict[str, Any]] | None = None
+    inputs: Raw = EMPTY_OBJECT
+    params: Raw = EMPTY_OBJECT
+    schemas: Raw = EMPTY_OBJECT
+    priority: int | None = None
+    children: list[Raw] | None = None
+
+
+FIELDS = frozenset(WrittenTask.__struct_fields__)
+DEPENDENCY_FIELDS = frozenset({"id", "key", "name", "required", "type"})
+"""``type`` is what exported tasks have; it has no meaning."""
+_task = msgspec.json.Decoder(WrittenTask)
+_fields = msgspec.json.Decoder(dict[str, Raw])
+
+
+def flatten(documents: Iterable[Raw | bytes]) -> tuple[list[tuple[WrittenTask, int]], list[Fault]]:
+    """Every task with the number of the task it was nested in (-1: none), parents first.
+
+    The faults are fields that no task has. What cannot be read at all raises `InvalidGraph`.
+    """
+    found: list[tuple[WrittenTask, int]] = []
+    faults: list[Fault] = []
+    unreadable = False
+    todo = [(document, -1, f"/{i}", 1) for i, document in enumerate(documents)]
+    for document, parent, where, depth in todo:  # grows: breadth first
+        task = _decode(document, where, faults)
+        if task is None:
+            unreadable = True
+            continue
+        if depth > MAX_DEPTH:
+            message = f"nested deeper than {MAX_DEPTH} levels"
+            raise InvalidGraph([*faults, Fault("too_deep", where, message)])
+        if task.children:
+            at, below = len(found), f"{where}/children/"
+            todo.extend(
+                (child, at, f"{below}{i}", depth + 1) for i, child in enumerate(task.children)
+            )
+        found.append((task, parent))
+        if len(todo) > MAX_TASKS + 1:
+            message = f"more than {MAX_TASKS} tasks in one tree. Split the tree."
+            raise InvalidGraph([*faults, Fault("too_many_tasks", "", message)])
+    if unreadable:
+        raise InvalidGraph(faults)
+    return found, faults
+
+
+def _decode(document: Raw | bytes, where: str, faults: list[Fault]) -> WrittenTask | None:
+    try:
+        given = _fields.decode(document)
+        if not given.keys() <= FIELDS:
+            faults.extend(_unknown_fields(given.keys() - FIELDS, where))
+        return _task.decode(document)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        faults.append(Fault("malformed", where, _reason(error)))
+        return None
+
+
+def _reason(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _unknown_fields(names: Iterable[str], where: str) -> Iterator[Fault]:
+    for name in sorted(set(names) - TOLERATED):
+        if name in NOT_BUILT:
+            message = f"{name!r} is not built yet in this version; leave it out"
+            yield Fault("not_built", where, message)
+        else:
+            message = f"unknown field {name!r}; a task has {', '.join(sorted(FIELDS))}"
+            yield Fault("unknown_field", where, message)
+
+
+def object_fault(text: bytes, where: str, field: str) -> Fault | None:
+    """What is wrong with a JSON object that is kept as bytes: kind, size, depth, or its JSON."""
+    if not text.startswith(b"{"):
+        return Fault("malformed", where, f"{field} is a JSON object")
+    if len(text) > MAX_SPEC_BYTES:
+        message = f"{field} has {len(text)} bytes; at most {MAX_SPEC_BYTES}"
+        return Fault("too_large", where, message)
+    if depth(text) > MAX_JSON_DEPTH:
+        message = f"{field} is nested deeper than {MAX_JSON_DEPTH} levels"
+        return Fault("too_deep", where, message)
+    reason = _unreadable(text)
+    return None if reason is None else Fault("malformed", where, f"{field}: {reason}")
+
+
+def _unreadable(text: bytes) -> str | None:
+    """Why it is no JSON: what skipped over it saw to the brackets, not to strings and numbers."""
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return str(error)
+    return None
+
+
+def depth(text: bytes) -> int:
+    """How deeply a JSON text is nested: an upper bound, exact above `MAX_JSON_DEPTH` brackets."""
+    bound = text.count(b"{") + text.count(b"[")
+    if bound <= MAX_JSON_DEPTH:
+        return bound
+    deepest = level = 0
+    in_string = escaped = False
+    for byte in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"{[":
+            level += 1
+            deepest = max(deepest, level)
+        elif byte in b"}]":
+            level -= 1
+    return deepest

@@ -1,0 +1,179 @@
+"""The status rows once more, from the first event on: to mend them, and to prove them.
+
+Live, each append brings its own row changes. Here the log is cut into batches and the events of
+each tree in a batch are taken as one append, which comes to the same rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from ..domain import events as e
+from .runner import BATCH
+from .status import Changes, changes
+
+_NO_INDEX: Mapping[str, int] = {}
+_DRAFT_EVENTS = (e.TreeCreated, e.TasksAdded, e.TaskRemoved)
+
+
+class TreeChanges(Struct, gc=False):
+    """The row changes of one tree in one batch."""
+
+    tree: str
+    changes: Changes
+
+
+class Difference(Struct, frozen=True):
+    """A row that is not what the log says; None where it is missing on one side.
+
+    The rows hold what users wrote: ``str`` names columns, never values.
+    """
+
+    table: str
+    key: str
+    stored: Mapping[str, Any] | None
+    rebuilt: Mapping[str, Any] | None
+
+    def __str__(self) -> str:
+        if self.stored is None:
+            return f"{self.table} {self.key}: missing, though the log has it"
+        if self.rebuilt is None:
+            return f"{self.table} {self.key}: there, though the log does not have it"
+        columns = [name for name, value in self.stored.items() if self.rebuilt[name] != value]
+        return f"{self.table} {self.key}: {', '.join(columns)} not as in the log"
+
+
+class StatusRows(Protocol):
+    """Status tables in the making, inside a transaction; empty at first."""
+
+    def page(self, after: int, limit: int) -> Sequence[e.Recorded]:
+        """At most ``limit`` events of the store after position ``after``."""
+
+    def write(self, made: Sequence[TreeChanges]) -> None:
+        """Change rows; new trees get the next number. A task may still be in the tree it left:
+        the events of an adoption can stand in two batches.
+        """
+
+    def finish(self, position: int) -> None:
+        """The rows stand at ``position``, that of the last event."""
+
+
+class StatusCopy(StatusRows, Protocol):
+    """Status tables made beside the stored ones."""
+
+    def differences(self, limit: int) -> Sequence[Difference]:
+        """At most ``limit`` differences a table between the stored rows and these."""
+
+
+class StatusStore(Protocol):
+    """The status tables of a store. Blocking; any thread may call."""
+
+    def rewriting(self) -> AbstractContextManager[StatusRows]:
+        """Make the stored rows anew. Writers wait; readers see the old rows until the block ends,
+        and for good when it raises.
+        """
+
+    def beside(self) -> AbstractContextManager[StatusCopy]:
+        """Make a copy from one snapshot of the store; it is gone after the block."""
+
+
+class Rebuilt(Struct, frozen=True):
+    """How much was replayed, and the position of the last event."""
+
+    events: int
+    position: int
+
+
+def rebuild(store: StatusStore, *, batch: int = BATCH) -> Rebuilt:
+    """Make all status rows again from the log, in one transaction. Raises `StoreError`.
+
+    Engines that run meanwhile wait for the end; better none does.
+    """
+    with store.rewriting() as rows:
+        return _replay(rows, batch)
+
+
+def compare(
+    store: StatusStore, *, limit: int = 20, batch: int = BATCH
+) -> tuple[Rebuilt, Sequence[Difference]]:
+    """What the stored status rows have otherwise than the log, at most ``limit`` rows a table.
+
+    Changes nothing and holds nobody up. Raises `StoreError`.
+    """
+    with store.beside() as rows:
+        done = _replay(rows, batch)
+        return done, rows.differences(limit)
+
+
+def _replay(rows: StatusRows, batch: int) -> Rebuilt:
+    replay = Replay()
+    count = position = 0
+    while page := rows.page(position, batch):
+        rows.write(replay.changes(page))
+        count += len(page)
+        position = page[-1].position
+    rows.finish(position)
+    return Rebuilt(count, position)
+
+
+class _Numbers(Struct):
+    """The numbers of a tree's tasks by id. Numbers of removed tasks are not given again."""
+
+    index: dict[str, int] = {}
+    next: int = 0
+
+    def take(self, event: e.AnyEvent) -> None:
+        """Number the tasks that come with ``event``, forget the one that goes."""
+        match event:
+            case e.TreeCreated(specs=specs) | e.TasksAdded(specs=specs):
+                for spec in specs:
+                    self.index[spec.id] = self.next
+                    self.next += 1
+            case e.TaskRemoved(task=task):
+                del self.index[task]
+            case _:
+                pass
+
+
+class Replay:
+    """Turns batches of the log, given in order, into row changes.
+
+    Remembers the task numbers of unfinished trees only.
+    """
+
+    def __init__(self) -> None:
+        self._trees: dict[str, _Numbers] = {}
+
+    @property
+    def remembered(self) -> int:
+        """Of how many trees the task numbers are held."""
+        return len(self._trees)
+
+    def changes(self, batch: Sequence[e.Recorded]) -> list[TreeChanges]:
+        """The row changes of a batch, trees in the order in which they first occur."""
+        streams: dict[str, list[e.Recorded]] = {}
+        for recorded in batch:
+            stream = streams.get(recorded.tree)
+            if stream is None:
+                streams[recorded.tree] = [recorded]
+            else:
+                stream.append(recorded)
+        return [TreeChanges(id, self._of(id, stream)) for id, stream in streams.items()]
+
+    def _of(self, id: str, stream: Sequence[e.Recorded]) -> Changes:
+        events = [recorded.event for recorded in stream]
+        first = stream[0].version
+        if first == 1:
+            self._trees[id] = _Numbers()
+        numbers = self._trees.get(id)
+        if numbers is None:
+            return changes(events, first, _NO_INDEX)
+        for event in events:
+            if isinstance(event, _DRAFT_EVENTS):
+                numbers.take(event)
+        made = changes(events, first, numbers.index)
+        if made.tree.phase in ("settled", "adopted"):
+            del self._trees[id]
+        return made

@@ -1,0 +1,385 @@
+"""What clients write becomes specifications; every fault is told at once, none is guessed at."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec import Raw, json
+
+from aipartnerupflow.domain.errors import Fault, InvalidGraph
+from aipartnerupflow.domain.intake import Intake, fresh, read
+from aipartnerupflow.domain.specs import (
+    MAX_JSON_DEPTH,
+    MAX_NAME,
+    MAX_SPEC_BYTES,
+    Dependency,
+    TaskSpec,
+)
+from aipartnerupflow.domain.written import FIELDS, NOT_BUILT, TOLERATED
+
+Written = dict[str, Any]
+
+
+def counting() -> Callable[[], str]:
+    made = iter(range(1, 1_000))
+    return lambda: f"new-{next(made)}"
+
+
+def taken_in(*documents: Written) -> Intake:
+    return read([json.encode(document) for document in documents], counting())
+
+
+def spec_of(*documents: Written) -> TaskSpec:
+    """The specification of the last document."""
+    return taken_in(*documents).specs[-1]
+
+
+def faults_of(*documents: Written) -> list[tuple[str, str]]:
+    """The code and place of each fault."""
+    return [(fault.code, fault.where) for fault in refused(*documents)]
+
+
+def refused(*documents: Written) -> tuple[Fault, ...]:
+    with pytest.raises(InvalidGraph) as caught:
+        taken_in(*documents)
+    return caught.value.faults
+
+
+R: Written = {"id": "r", "name": "root"}
+
+
+def under_r(id: str, **fields: Any) -> Written:
+    return {"id": id, "name": id, "parent_id": "r"} | fields
+
+
+class TestShape:
+    def test_a_flat_array_names_parents(self) -> None:
+        specs = taken_in(R, under_r("a"), {"id": "b", "name": "b", "parent_id": "a"}).specs
+        assert [(s.id, s.parent) for s in specs] == [("r", None), ("a", "r"), ("b", "a")]
+
+    def test_a_nested_tree_holds_children_and_the_parents_come_first(self) -> None:
+        leaf = {"id": "leaf", "name": "leaf"}
+        inner = {"id": "g", "name": "g", "children": [leaf]}
+        specs = taken_in(R | {"children": [inner, {"id": "b", "name": "b"}]}).specs
+        assert [(s.id, s.parent) for s in specs] == [
+            ("r", None), ("g", "r"), ("b", "r"), ("leaf", "g"),
+        ]  # fmt: skip
+
+    def test_nested_and_flat_may_be_mixed(self) -> None:
+        specs = taken_in(R | {"children": [{"id": "a", "name": "a"}]}, under_r("b")).specs
+        assert [(s.id, s.parent) for s in specs] == [("r", None), ("b", "r"), ("a", "r")]
+
+    def test_a_nested_task_may_repeat_its_parent_but_name_no_other(self) -> None:
+        inner = {"name": "a", "parent_id": "r"}
+        assert spec_of(R | {"children": [inner]}).parent == "r"
+        other = {"id": "a", "name": "a", "parent_id": "x"}
+        assert faults_of(R | {"children": [other]}, under_r("x")) == [("two_parents", "a")]
+
+    def test_an_array_may_be_given_in_any_order(self) -> None:
+        specs = taken_in(under_r("b", dependencies=["a"]), under_r("a"), R).specs
+        assert [(s.id, s.parent) for s in specs] == [("b", "r"), ("a", "r"), ("r", None)]
+
+    def test_nothing_makes_nothing(self) -> None:
+        assert taken_in() == Intake((), None)
+
+
+class TestIdsAndKeys:
+    def test_a_usable_id_is_kept_and_is_the_key(self) -> None:
+        spec = spec_of({"id": "A-z.0_9:x", "name": "n"})
+        assert (spec.id, spec.key, spec.label) == ("A-z.0_9:x", "", "A-z.0_9:x")
+
+    @pytest.mark.parametrize("id", ["has space", "ümlaut", "a/b", "x" * 129])
+    def test_any_other_id_becomes_a_key_under_a_fresh_id(self, id: str) -> None:
+        spec = spec_of({"id": id, "name": "n"})
+        assert (spec.id, spec.key) == ("new-1", id)
+
+    def test_without_an_id_both_are_fresh(self) -> None:
+        spec = spec_of({"name": "n"})
+        assert (spec.id, spec.key, spec.label) == ("new-1", "", "new-1")
+
+    def test_a_key_may_be_written_beside_the_id(self) -> None:
+        spec = spec_of({"id": "i", "key": "k", "name": "n"})
+        assert (spec.id, spec.key) == ("i", "k")
+
+    def test_one_key_for_two_tasks_is_a_fault(self) -> None:
+        assert faults_of(R, under_r("a", key="k"), under_r("k")) == [("duplicate_key", "k")]
+        assert faults_of(R, under_r("a"), under_r("a")) == [("duplicate_key", "a")]
+
+    def test_one_id_under_two_keys_is_a_fault_too(self) -> None:
+        first, second = under_r("a", key="x"), under_r("a", key="y")
+        assert faults_of(R, first, second) == [("duplicate_key", "a")]
+
+    @pytest.mark.parametrize("id", ["x" * (MAX_NAME + 1), "nul\0"])
+    def test_a_key_has_a_usual_length_and_no_nul(self, id: str) -> None:
+        assert faults_of({"id": id, "name": "n"}) == [("bad_key", id[:40])]
+
+
+class TestFreshIds:
+    SPECS = taken_in(R, under_r("a", key="flour"), under_r("b", dependencies=["a"])).specs
+
+    def test_keys_stay_as_they_were_written(self) -> None:
+        renewed = fresh(self.SPECS, counting())
+        assert [s.id for s in renewed] == ["new-1", "new-2", "new-3"]
+        assert [s.label for s in renewed] == ["r", "flour", "b"]
+
+    def test_references_follow_the_ids(self) -> None:
+        renewed = fresh(self.SPECS, counting())
+        assert [s.parent for s in renewed] == [None, "new-1", "new-1"]
+        assert renewed[2].dependencies == (Dependency("new-2"),)
+
+    def test_whether_a_dependency_is_required_stays(self) -> None:
+        specs = taken_in(R, under_r("a", dependencies=[{"id": "r", "required": False}])).specs
+        assert fresh(specs, counting())[1].dependencies == (Dependency("new-1", False),)
+
+    def test_all_else_stays(self) -> None:
+        written = under_r("a", inputs={"n": 1}, params={"p": 1}, schemas={"s": 1}, priority=0)
+        (spec,) = fresh([spec_of(R, written)], counting())
+        assert (spec.name, spec.priority) == ("a", 0)
+        assert list(map(bytes, (spec.inputs, spec.params, spec.schemas))) == [
+            b'{"n":1}', b'{"p":1}', b'{"s":1}',
+        ]  # fmt: skip
+
+    def test_references_that_lead_outside_are_left_alone(self) -> None:
+        (spec,) = fresh([TaskSpec(id="a", name="a", parent="elsewhere")], counting())
+        assert spec.parent == "elsewhere"
+
+
+class TestReferences:
+    TWO = (R, under_r("a", key="flour", name="mill"))
+
+    @pytest.mark.parametrize(
+        "reference",
+        ["a", "flour", "mill", {"id": "a"}, {"key": "flour"}, {"name": "mill"},
+         {"id": "flour"}, {"id": "mill"}, {"name": "a"}],
+    )  # fmt: skip
+    def test_a_dependency_is_named_by_id_key_or_name(self, reference: Any) -> None:
+        spec = spec_of(*self.TWO, under_r("b", dependencies=[reference]))
+        assert spec.dependencies == (Dependency("a"),)
+
+    @pytest.mark.parametrize("parent", ["a", "flour", "mill"])
+    def test_a_parent_too(self, parent: str) -> None:
+        assert spec_of(*self.TWO, under_r("b", parent_id=parent)).parent == "a"
+
+    def test_the_word_decides_where_a_text_names_two_tasks(self) -> None:
+        tasks = (R, under_r("a", key="k", name="x"), under_r("x", key="kk", name="n"),
+                 under_r("c", name="k"))  # fmt: skip
+        by = {
+            word: spec_of(*tasks, under_r("b", dependencies=[{word: text}])).dependencies[0].on
+            for word, text in (("id", "x"), ("name", "x"), ("key", "k"))
+        }
+        assert by == {"id": "x", "name": "a", "key": "a"}
+        bare = spec_of(*tasks, under_r("b", dependencies=["k"]))
+        assert bare.dependencies == (Dependency("a"),)
+        named = spec_of(*tasks, under_r("b", dependencies=[{"name": "k"}]))
+        assert named.dependencies == (Dependency("c"),)
+
+    def test_a_name_that_several_tasks_have_names_none(self) -> None:
+        twins = (R, under_r("a", name="twin"), under_r("b", name="twin"))
+        (fault,) = refused(*twins, under_r("c", dependencies=["twin"]))
+        assert (fault.code, fault.where) == ("unknown_dependency", "c")
+        assert "'twin' is the name of several tasks; use an id" in fault.message
+        (fault,) = refused(*twins, under_r("c", parent_id="twin"))
+        assert (fault.code, fault.where) == ("unknown_parent", "c")
+        assert "'twin' is the name of several tasks; use an id" in fault.message
+
+    def test_a_dependency_that_is_not_there_is_named(self) -> None:
+        (fault,) = refused(R, under_r("a", dependencies=["ghost"]))
+        assert (fault.code, fault.where) == ("unknown_dependency", "a")
+        assert "'ghost'" in fault.message
+        assert "add_child" in fault.message
+
+    def test_required_is_the_default(self) -> None:
+        spec = spec_of(*self.TWO, under_r("b", dependencies=["a", {"id": "r", "required": False}]))
+        assert spec.dependencies == (Dependency("a"), Dependency("r", False))
+
+    def test_a_dependency_written_twice_counts_once_and_required_wins(self) -> None:
+        twice = [{"id": "a", "required": False}, "flour", {"name": "mill", "required": False}]
+        assert spec_of(*self.TWO, under_r("b", dependencies=twice)).dependencies == (
+            Dependency("a"),
+        )
+
+    @pytest.mark.parametrize(
+        ("dependency", "message"),
+        [
+            ({}, '{"id": …}'),
+            ({"required": True}, '{"id": …}'),
+            ({"id": 5}, '{"id": …}'),
+            ({"id": "a", "required": "no"}, "true or false"),
+            ({"id": "a", "optional": True}, "not 'optional'"),
+        ],
+    )
+    def test_what_is_no_dependency_is_a_fault(self, dependency: Any, message: str) -> None:
+        (fault,) = refused(*self.TWO, under_r("b", dependencies=[dependency]))
+        assert (fault.code, fault.where) == ("bad_dependency", "b")
+        assert message in fault.message
+
+    def test_the_type_of_an_exported_dependency_means_nothing(self) -> None:
+        exported = [{"id": "a", "required": True, "type": "result"}]
+        spec = spec_of(*self.TWO, under_r("b", dependencies=exported))
+        assert spec.dependencies == (Dependency("a"),)
+
+
+class TestFields:
+    def test_an_unknown_field_is_told_with_those_that_exist(self) -> None:
+        (fault,) = refused(R | {"nmae": "x"})
+        assert (fault.code, fault.where) == ("unknown_field", "/0")
+        assert "'nmae'" in fault.message
+        assert all(field in fault.message for field in FIELDS)
+
+    @pytest.mark.parametrize("field", sorted(NOT_BUILT))
+    def test_what_is_not_built_yet_is_refused_not_ignored(self, field: str) -> None:
+        (fault,) = refused(R | {field: None})
+        assert (fault.code, fault.where) == ("not_built", "/0")
+        assert repr(field) in fault.message
+
+    def test_how_a_former_run_went_is_no_part_of_what_is_to_be_run(self) -> None:
+        assert spec_of(R | dict.fromkeys(TOLERATED, "whatever")) == TaskSpec(id="r", name="root")
+
+    def test_null_is_as_good_as_left_out(self) -> None:
+        nothing = dict.fromkeys(FIELDS - {"name", "id"})
+        assert taken_in(R | nothing) == taken_in(R)
+
+    def test_the_place_of_a_nested_fault_is_a_pointer(self) -> None:
+        deep = R | {"children": [{"name": "a"}, {"name": "b", "children": [{"oops": 1}]}]}
+        assert [fault.where for fault in refused(deep)] == ["/0/children/1/children/0"] * 2
+
+    def test_a_task_has_a_name(self) -> None:
+        (fault,) = refused({"id": "a"})
+        assert (fault.code, fault.message) == (
+            "malformed", "Object missing required field `name`",
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("name", ["", "x" * (MAX_NAME + 1), "nul\0"])
+    def test_a_name_has_a_usual_length_and_no_nul(self, name: str) -> None:
+        assert faults_of(R, under_r("a", name=name)) == [("bad_name", "a")]
+
+    def test_the_longest_name_is_a_name(self) -> None:
+        assert spec_of({"name": "x" * MAX_NAME}).name == "x" * MAX_NAME
+
+    @pytest.mark.parametrize("priority", [0, 1, 2, 3])
+    def test_priorities_are_0_to_3(self, priority: int) -> None:
+        assert spec_of(R | {"priority": priority}).priority == priority
+
+    def test_2_is_the_priority_of_those_that_name_none(self) -> None:
+        assert spec_of(R).priority == 2
+
+    @pytest.mark.parametrize("priority", [-1, 4])
+    def test_there_is_no_other_priority(self, priority: int) -> None:
+        assert faults_of(R | {"priority": priority}) == [("bad_priority", "r")]
+
+    def test_the_owner_is_the_one_that_all_name(self) -> None:
+        assert taken_in(R | {"user_id": "ann"}, under_r("a")).owner == "ann"
+        assert taken_in(R).owner is None
+        others = (R | {"user_id": "ann"}, under_r("a", user_id="bob"))
+        assert faults_of(*others) == [("several_owners", "")]
+
+
+class TestJson:
+    @pytest.mark.parametrize("field", ["inputs", "params", "schemas"])
+    def test_objects_are_kept_byte_for_byte(self, field: str) -> None:
+        written = b'{"name":"n","%b" : { "b":1.50,  "a":"\\u00e9" } }' % field.encode()
+        (spec,) = read([written], counting()).specs
+        assert bytes(getattr(spec, field)) == b'{ "b":1.50,  "a":"\\u00e9" }'
+
+    @pytest.mark.parametrize("value", [[], "text", 1, True])
+    def test_they_must_be_objects(self, value: Any) -> None:
+        (fault,) = refused(R, under_r("a", inputs=value))
+        assert (fault.code, fault.where) == ("malformed", "a")
+        assert "inputs is a JSON object" in fault.message
+
+    def test_they_have_a_largest_size(self) -> None:
+        fits = {"x": "y" * (MAX_SPEC_BYTES - len('{"x":""}'))}
+        assert len(bytes(spec_of(R | {"inputs": fits}).inputs)) == MAX_SPEC_BYTES
+        assert faults_of(R | {"params": fits | {"z": 1}}) == [("too_large", "r")]
+
+    def test_they_have_a_greatest_depth(self) -> None:
+        assert spec_of(R | {"inputs": nested(MAX_JSON_DEPTH)})
+        assert faults_of(R | {"inputs": nested(MAX_JSON_DEPTH + 1)}) == [("too_deep", "r")]
+
+    def test_brackets_in_strings_and_side_by_side_are_not_depth(self) -> None:
+        brackets = {"a": '[{\\"' * 100, "b": [[]] * 100}
+        assert spec_of(R | {"inputs": brackets})
+
+    @pytest.mark.parametrize(
+        "text", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000]
+    )
+    @pytest.mark.parametrize("field", [b"inputs", b"dependencies", b"children", b"oops"])
+    def test_bottomless_json_is_a_fault_like_any_other(self, field: bytes, text: bytes) -> None:
+        with pytest.raises(InvalidGraph) as caught:
+            read([b'{"name":"n","%b":%b}' % (field, text)], counting())
+        assert {fault.code for fault in caught.value.faults} <= {"malformed", "unknown_field"}
+
+    @pytest.mark.parametrize(
+        "document",
+        [b"", b"{", b"[]", b"null", b'{"name":"\xff"}', b'{"name":"\\ud800"}', b"\xff",
+         b'{"name":1}', b'{"name":"n","dependencies":5}', b'{"name":"n","children":{}}'],
+    )  # fmt: skip
+    def test_what_is_no_task_is_malformed(self, document: bytes) -> None:
+        with pytest.raises(InvalidGraph) as caught:
+            read([document], counting())
+        assert [(f.code, f.where) for f in caught.value.faults] == [("malformed", "/0")]
+
+    @pytest.mark.parametrize("value", [b'"\xff"', b'"\\ud800"', b"1e999", b'"\\x"'])
+    def test_what_is_kept_as_bytes_is_json_all_the_same(self, value: bytes) -> None:
+        with pytest.raises(InvalidGraph) as caught:
+            read([b'{"name":"n","id":"a","inputs":{"x":%b}}' % value], counting())
+        assert [f.code for f in caught.value.faults] == ["malformed"]
+
+    def test_raw_values_are_read_like_bytes(self) -> None:
+        assert read([Raw(b'{"name":"n"}')], counting()) == taken_in({"name": "n"})
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+class TestAllAtOnce:
+    def test_faults_of_every_kind_are_told_together(self) -> None:
+        documents = (
+            R | {"oops": 1},
+            under_r("a", dependencies=["ghost", "a"], priority=9),
+            under_r("b", parent_id="nobody", inputs=[]),
+            under_r("c", dependencies=["d"]),
+            under_r("d", dependencies=["c"]),
+            under_r("e", retry={}, name=""),
+            {"id": "other", "name": "second root"},
+        )
+        assert sorted(faults_of(*documents)) == [
+            ("bad_name", "e"),
+            ("bad_priority", "a"),
+            ("cycle", "c"),
+            ("malformed", "b"),
+            ("not_built", "/5"),
+            ("self_dependency", "a"),
+            ("several_roots", "other"),
+            ("unknown_dependency", "a"),
+            ("unknown_field", "/0"),
+            ("unknown_parent", "b"),
+        ]
+
+    def test_an_unknown_parent_is_told_once_and_makes_no_second_root(self) -> None:
+        assert faults_of(R, under_r("a", parent_id="x")) == [("unknown_parent", "a")]
+
+    def test_a_group_that_names_its_own_child_is_no_cycle_whatever_else_is_wrong(self) -> None:
+        documents = (
+            R | {"dependencies": ["a"], "priority": 9},
+            under_r("a", dependencies=["z"]),
+            under_r("z", dependencies=[{"id": "p", "required": False}]),
+            under_r("p"),
+        )
+        assert faults_of(*documents) == [("bad_priority", "r")]
+
+    def test_unreadable_documents_are_all_told_before_anything_refers_to_them(self) -> None:
+        documents = [b"{", b'{"name":"n","dependencies":["x"]}', b"5"]
+        with pytest.raises(InvalidGraph) as caught:
+            read(documents, counting())
+        assert [(f.code, f.where) for f in caught.value.faults] == [
+            ("malformed", "/0"), ("malformed", "/2"),
+        ]  # fmt: skip
+
+    def test_the_message_holds_them_all(self) -> None:
+        with pytest.raises(InvalidGraph, match="a: .*; b: .*"):
+            taken_in(R, under_r("a", priority=9), under_r("b", priority=9))
