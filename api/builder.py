@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from ..domain.errors import InvalidInput
 from ..domain.inputs import REFERENCE
+from .encoding import as_json
 
 
 class TaskHandle:
@@ -32,12 +31,12 @@ class TreeBuilder:
     ``limit`` caps how many of its tasks run at once.
     """
 
-    def __init__(
-        self, name: str, *, user_id: str | None = None, limit: int | None = None
-    ) -> None:
+    def __init__(self, name: str, *, user_id: str | None = None, limit: int | None = None) -> None:
         self.name = name
         self.limit = limit
         self._tasks: list[dict[str, Any]] = [{"id": name, "name": name}]
+        self._taken = {name}
+        self._counts: dict[str, int] = {}
         if user_id is not None:
             self._tasks[0]["user_id"] = user_id
 
@@ -77,25 +76,31 @@ class TreeBuilder:
             document["priority"] = priority
         if schemas is not None:
             document["schemas"] = dict(schemas)
-        self._tasks.append(document)
-        return TaskHandle(document)
+        return self._add(document)
 
     def group(self, key: str, *, under: TaskHandle | str | None = None) -> TaskHandle:
         """Add a group: tasks put ``under`` it stand or fall together."""
-        document = {"id": key, "name": key, "parent_id": self.name if under is None else _key(under)}
-        self._tasks.append(document)
-        return TaskHandle(document)
+        document = {
+            "id": key,
+            "name": key,
+            "parent_id": self.name if under is None else _key(under),
+        }
+        return self._add(document)
 
     def documents(self) -> list[bytes]:
-        """The tasks as JSON objects."""
-        return [msgspec.json.encode(document) for document in self._tasks]
+        """The tasks as JSON objects. Raises `InvalidInput` for inputs that are not JSON."""
+        return [as_json(document, f"task {document['id']!r}") for document in self._tasks]
+
+    def _add(self, document: dict[str, Any]) -> TaskHandle:
+        self._tasks.append(document)
+        self._taken.add(document["id"])
+        return TaskHandle(document)
 
     def _fresh(self, stem: str) -> str:
-        taken = {task["id"] for task in self._tasks}
-        name, n = stem, 1
-        while name in taken:
-            n += 1
-            name = f"{stem}-{n}"
+        name = stem
+        while name in self._taken:
+            self._counts[stem] = self._counts.get(stem, 1) + 1
+            name = f"{stem}-{self._counts[stem]}"
         return name
 
 

@@ -15,9 +15,10 @@ from ..domain.specs import TreeOptions
 from ..engine.actor import Actor
 from ..engine.engine import Engine
 from ..engine.lifecycle import NewTree, create, resume
-from ..projections.views import TaskView, TreeView
+from ..projections.views import TreeView
 from .builder import TreeBuilder
-from .library.nodes import Task
+from .encoding import as_json
+from .library.nodes import Task, tasks_of
 from .library.sessions import create_session
 from .stores import Store
 
@@ -56,8 +57,7 @@ class TreeHandle:
 
     async def tasks(self) -> list[Task]:
         """All tasks in creation order, as they stand now."""
-        views: Sequence[TaskView] = await asyncio.to_thread(self._store.reads.tasks, self.id)
-        return [Task(view) for view in views]
+        return tasks_of(await asyncio.to_thread(self._store.reads.tasks, self.id))
 
     async def task(self, key: str) -> Task:
         """One task by what its client called it. Raises KeyError."""
@@ -85,7 +85,7 @@ class Flow:
     """``async with Flow() as flow:`` opens the store and runs what is submitted, in this loop.
 
     ``store`` is a URL or a path; without it, what settings and environment name. With ``resume``
-    every interrupted tree goes on at once; `resumed` tells those that could not, and why.
+    every interrupted tree goes on at once; `refused` tells those that do not, and why.
     Leaving the block releases what still runs: interrupted and resumable.
     """
 
@@ -125,20 +125,19 @@ class Flow:
     ) -> TreeHandle:
         """Create a tree and start it; returns once that is durable.
 
-        ``limit`` caps how many of its tasks run at once. Raises `InvalidGraph` with all faults,
-        an executor that is not registered here among them.
+        ``limit`` caps how many of its tasks run at once. Raises `InvalidInput`, or `InvalidGraph`
+        with all faults, an executor that is not registered here among them.
         """
         if self._engine is None:
             raise InvalidInput("use `async with Flow() as flow:`")
-        documents, name_given, limit_given = _documents(spec)
-        intake = read(documents, self.store.new_id)
+        written = _written(spec)
+        intake = read(written.tasks, self.store.new_id)
         root = next((task.name for task in intake.specs if task.parent is None), "")
-        limit = limit if limit is not None else limit_given
         new = NewTree(
             intake.specs,
-            name or name_given or root,
-            user_id if user_id is not None else intake.owner,
-            TreeOptions(limit),
+            name or written.name or root,
+            _owner(user_id, intake.owner),
+            _options(written.limit if limit is None else limit),
         )
         actor = await create(self._engine, new, self.store.new_id)
         return TreeHandle(self.store, actor.tree.id, actor)
@@ -148,25 +147,44 @@ class Flow:
         return TreeHandle(self.store, self.store.tree(id).id)
 
 
-class _Wrapped(msgspec.Struct):
-    tasks: list[Raw]
+class _Written(msgspec.Struct, forbid_unknown_fields=True):
+    """A tree as its caller wrote it; its tasks are JSON."""
+
+    tasks: Sequence[Raw | bytes]
     name: str | None = None
     limit: int | None = None
 
 
-def _documents(spec: Spec) -> tuple[Sequence[Raw | bytes], str | None, int | None]:
-    """The tasks of any form that a tree may be given in, as JSON; the name and limit, if given."""
+class _Wrapped(_Written, forbid_unknown_fields=True):
+    tasks: list[Raw]
+
+
+def _written(spec: Spec) -> _Written:
+    """The tasks of any form that a tree may be given in, with its name and limit, if given."""
     if isinstance(spec, TreeBuilder):
-        return spec.documents(), spec.name, spec.limit
-    text = spec if isinstance(spec, bytes | str) else msgspec.json.encode(spec)
+        return _Written(spec.documents(), spec.name, spec.limit)
+    text = spec if isinstance(spec, bytes | str) else as_json(spec, "the tree")
     data = text.encode() if isinstance(text, str) else text
     try:
         if data.lstrip().startswith(b"["):
-            return _raws.decode(data), None, None
-        fields = msgspec.json.decode(data, type=dict[str, Raw])
-        if "tasks" not in fields:
-            return [data], None, None
-        wrapped = msgspec.json.decode(data, type=_Wrapped)
-    except msgspec.MsgspecError as error:
-        raise InvalidInput(f"a tree is an array of tasks, or a task with children: {error}") from error
-    return wrapped.tasks, wrapped.name, wrapped.limit
+            return _Written(_raws.decode(data))
+        if "tasks" not in msgspec.json.decode(data, type=dict[str, Raw]):
+            return _Written([data])
+        return msgspec.json.decode(data, type=_Wrapped)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            'a tree is an array of tasks, a task with "children", or {"name", "tasks", "limit"}: '
+            f"{error}"
+        ) from error
+
+
+def _owner(asked: str | None, written: str | None) -> str | None:
+    if asked is not None and written not in (None, asked):
+        raise InvalidInput("the tasks name another user_id than submit was given; a tree has one")
+    return written if asked is None else asked
+
+
+def _options(limit: int | None) -> TreeOptions:
+    if limit is not None and limit < 1:
+        raise InvalidInput("limit is how many tasks of the tree may run at once: 1 or more")
+    return TreeOptions(limit)

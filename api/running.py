@@ -1,7 +1,7 @@
 """Running a stored tree to its end from wherever the caller is: what all faces have in common."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from ..domain.errors import NotADraft, OwnedElsewhere
@@ -13,25 +13,32 @@ from .stores import Store
 LOOK_AGAIN = 1.0
 """Seconds between two looks whether another engine that drives the tree still lives."""
 
+Before = Callable[[], Awaitable[None]]
 
-async def run_to_end(store: Store, id: str, observers: Sequence[Observer] = ()) -> None:
+
+async def run_to_end(
+    store: Store, id: str, observers: Sequence[Observer] = (), *, before: Before | None = None
+) -> bool:
     """Submit the draft if it is one, take it up if it was interrupted, wait until it has settled.
 
-    A second caller waits for the first, wherever that is. When the wait is cancelled, or its loop
-    ends, the tree is released: interrupted and resumable. Raises what refuses the tree.
+    ``before`` is awaited before a draft is submitted. True where this call drove the tree to its
+    end; a second caller waits for the first, wherever that is. When the wait is cancelled, or its
+    loop ends, the tree is released: interrupted and resumable. Raises what refuses the tree.
     """
     while store.tree(id).phase != "settled":
         async with store.engine() as engine:
-            actor = engine.actors.get(id)
-            if actor is not None:
-                await asyncio.shield(actor.waiter())
-                return
-            actor = await _take(store, engine, id, observers)
-            if actor is not None:
-                await wait(engine, actor)
-                return
+            async with store.taking(id):
+                running = engine.actors.get(id)
+                taken = None if running else await _take(store, engine, id, observers, before)
+            if running is not None:
+                await asyncio.shield(running.waiter())
+                return False
+            if taken is not None:
+                await wait(engine, taken)
+                return True
         with suppress(TimeoutError):
             await asyncio.wait_for(store.settled(id), LOOK_AGAIN)
+    return False
 
 
 async def wait(engine: Engine, actor: Actor) -> str:
@@ -44,10 +51,12 @@ async def wait(engine: Engine, actor: Actor) -> str:
 
 
 async def _take(
-    store: Store, engine: Engine, id: str, observers: Sequence[Observer]
+    store: Store, engine: Engine, id: str, observers: Sequence[Observer], before: Before | None
 ) -> Actor | None:
     """The tree in this engine's hands; None where another living engine drives it."""
     if store.tree(id).phase == "draft":
+        if before is not None:
+            await before()
         try:
             return await submit(engine, store.drafts.hand_over(id), observers=observers)
         except NotADraft:

@@ -6,6 +6,7 @@ needs it and stopped with the last. After a fork the handle refuses: open the st
 
 import asyncio
 import os
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -17,6 +18,7 @@ from ..domain.tree import Tree
 from ..engine.commit import Committer
 from ..engine.drafts import Drafts
 from ..engine.engine import Engine
+from ..engine.lifecycle import schema_faults
 from ..engine.ports import Clock, Executors, Journal, Subscription
 from ..projections.views import ReadModel, TreeView
 
@@ -51,6 +53,9 @@ class Store:
         self._make_engine = make_engine
         self._on_close = on_close
         self._engines: dict[asyncio.AbstractEventLoop, tuple[Engine, int]] = {}
+        self._taking: weakref.WeakValueDictionary[
+            tuple[asyncio.AbstractEventLoop, str], asyncio.Lock
+        ] = weakref.WeakValueDictionary()
         self._pid = os.getpid()
         self.closed = False
 
@@ -100,6 +105,11 @@ class Store:
                 del self._engines[loop]
                 await engine.close()
 
+    def taking(self, tree: str) -> asyncio.Lock:
+        """To be held while a tree is brought into the hands of the running loop's engine."""
+        key = (asyncio.get_running_loop(), tree)
+        return self._taking.setdefault(key, asyncio.Lock())
+
     def _reap(self) -> None:
         """An engine whose loop has ended is dead: give up its name, so that its trees are free."""
         for loop, (engine, _) in list(self._engines.items()):
@@ -117,7 +127,8 @@ class Store:
     def create_draft(self, intake: Intake, options: TreeOptions = TreeOptions()) -> Tree:
         """A draft of tasks as read; fresh ids for all where one is taken. Raises `InvalidGraph`."""
         specs = intake.specs
-        if faults := decide.graph_faults(specs, self.executors.module_of):
+        faults = decide.graph_faults(specs, self.executors.module_of)
+        if faults := [*faults, *schema_faults(self.executors, specs)]:
             raise InvalidGraph(faults)
         name = next(spec.name for spec in specs if spec.parent is None)
         while True:

@@ -179,8 +179,7 @@ def _make_private(path: Path) -> None:
         ) from error
     except OSError as error:
         raise StoreUnavailable(
-            f"the store {path} cannot be made: {error.strerror}. "
-            "Name another place with --store."
+            f"the store {path} cannot be made: {error.strerror}. Name another place with --store."
         ) from error
 
 

@@ -32,6 +32,7 @@ def evolve(tree: Tree, event: e.AnyEvent) -> Tree:
         case e.TaskStarted():
             _started(tree, event)
         case e.TaskCompleted():
+            tree.blobs += event.blob is not None
             _end(tree, event.task, event.attempt, Completed(event.result or None, event.blob))
         case e.TaskFailed():
             tree.failed += 1

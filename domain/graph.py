@@ -195,18 +195,16 @@ def _taken_from(held: dict[int, None], node: int) -> list[int]:
 
 
 def _circle(after: list[list[int]], knot: Sequence[int]) -> list[int]:
-    """The nodes of one cycle within ``knot``, in the order in which each waits for the next."""
-    within = set(knot)
-    before: dict[int, int] = {}
-    for node in sorted(within):
+    """The shortest cycle through the first of ``knot``: each node waits for the next in the list."""
+    first, within = min(knot), set(knot)
+    came_from: dict[int, int] = {}
+    todo = [first]
+    for node in todo:  # grows: breadth first
         for target in after[node]:
-            if target in within:
-                before[target] = node
-    node = min(within)
-    seen: dict[int, int] = {}
-    path: list[int] = []
-    while node not in seen:
-        seen[node] = len(path)
-        path.append(node)
-        node = before[node]
-    return path[seen[node] :]
+            if target in within and target not in came_from:
+                came_from[target] = node
+                todo.append(target)
+    path = [first]
+    while came_from[path[-1]] != first:
+        path.append(came_from[path[-1]])
+    return path

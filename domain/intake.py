@@ -15,6 +15,7 @@ from .graph import check
 from .specs import DEFAULT_PRIORITY, EMPTY_OBJECT, MAX_NAME, Dependency, TaskSpec, is_id
 from .written import DEPENDENCY_FIELDS, WrittenTask, flatten, object_fault
 
+_NOTHING = EMPTY_OBJECT
 NewId = Callable[[], str]
 
 
@@ -134,9 +135,11 @@ class _Reader:
             key="" if key == self.ids[n] else key,
             parent=self._parent(key, task, nested),
             dependencies=self._dependencies(key, task) if task.dependencies else (),
-            inputs=self._object(key, "inputs", task.inputs),
-            params=self._object(key, "params", task.params),
-            schemas=self._object(key, "schemas", task.schemas),
+            inputs=_NOTHING if task.inputs is _NOTHING else self._object(key, "inputs", task.inputs),
+            params=_NOTHING if task.params is _NOTHING else self._object(key, "params", task.params),
+            schemas=(
+                _NOTHING if task.schemas is _NOTHING else self._object(key, "schemas", task.schemas)
+            ),
             priority=priority,
         )
 
@@ -211,8 +214,8 @@ class _Reader:
         return None
 
     def _object(self, key: str, field: str, raw: Raw) -> Raw:
-        if raw is EMPTY_OBJECT or bytes(raw) == b"null":
-            return EMPTY_OBJECT
+        if bytes(raw) == b"null":
+            return _NOTHING
         if (fault := object_fault(bytes(raw), key, field)) is not None:
             self.faults.append(fault)
         return raw.copy()

@@ -11,7 +11,8 @@ from ..domain.errors import ApflowError
 from ..domain.events import AnyEvent
 from ..domain.evolve import evolve
 from ..domain.tree import Completed, Task, Tree
-from .ports import Append, Call
+from .dispatch import Key
+from .ports import Append, Kind
 
 Observer = Callable[[Sequence[AnyEvent]], None]
 """Called in the engine's loop, after the commit, with the events of one append."""
@@ -30,7 +31,7 @@ class Actor:
         self.pending: list[AnyEvent] = []
         self.new_blobs: dict[str, bytes] = {}
         self.blobs: dict[str, bytes] = {}
-        self.calls: dict[int, Call] = {}
+        self.places: dict[int, tuple[Kind, tuple[Key, ...]]] = {}
         self.preparing: dict[int, asyncio.Task[None]] = {}
         self.observers: list[Observer] = list(observers)
         self._over: asyncio.Future[str] | None = None

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ..domain.errors import ApflowError, IdTaken, StaleVersion, StoreUnavailable
+from .garbage import Paused
 from .ports import Journal, Unit
 
 Results = list[ApflowError | None]
 """One entry per unit: None where it is durable, else why it is not stored."""
 
 Done = Callable[[Results], None]
+Group = list[tuple[Sequence[Unit], Done]]
 
 
 class Committer:
@@ -32,13 +34,13 @@ class Committer:
         self._committed = committed
         self._writing = threading.Lock()
         self._wake = threading.Condition()
-        self._queue: list[tuple[Sequence[Unit], Done]] = []
+        self._queue: Group = []
         self._thread: threading.Thread | None = None
         self._closing = False
 
     def commit(self, units: Sequence[Unit]) -> Results:
         """Write in this thread; blocks until durable or refused."""
-        with self._writing:
+        with self._writing, Paused():
             results = _append(self._journal, units)
         self._committed()
         return results
@@ -56,9 +58,7 @@ class Committer:
                 raise StoreUnavailable("the store is being closed; open it again")
             self._queue.append((units, done))
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="apflow-writer", daemon=True
-                )
+                self._thread = threading.Thread(target=self._run, name="apflow-writer", daemon=True)
                 self._thread.start()
             self._wake.notify()
 
@@ -67,27 +67,38 @@ class Committer:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     def _run(self) -> None:
-        while True:
+        try:
+            while group := self._next_group():
+                self._write(group)
+        finally:
             with self._wake:
-                while not self._queue and not self._closing:
-                    self._wake.wait()
-                group, self._queue = self._queue, []
-            if not group:
-                return
-            self._write(group)
+                self._thread = None
 
-    def _write(self, group: Sequence[tuple[Sequence[Unit], Done]]) -> None:
-        with self._writing:
-            results = _append(self._journal, [unit for units, _ in group for unit in units])
-        self._committed()
-        at = 0
-        for units, done in group:
-            done(results[at : at + len(units)])
-            at += len(units)
+    def _next_group(self) -> Group:
+        with self._wake:
+            while not self._queue and not self._closing:
+                self._wake.wait()
+            group, self._queue = self._queue, []
+            return group
+
+    def _write(self, group: Group) -> None:
+        """Write a group and answer; a defect on the way is an answer too, then ends the thread."""
+        units = [unit for some, _ in group for unit in some]
+        results: Results = [StoreUnavailable("the writer broke down; see the log")] * len(units)
+        try:
+            with self._writing, Paused():
+                results = _append(self._journal, units)
+            self._committed()
+        finally:
+            at = 0
+            for some, done in group:
+                done(results[at : at + len(some)])
+                at += len(some)
 
 
 def _append(journal: Journal, units: Sequence[Unit]) -> Results:

@@ -68,14 +68,14 @@ class Dispatch:
         for key in list(self._freed):
             parked = self._parked.get(key)
             room = self._room(key)
+            if not parked or room <= 0:
+                self._freed.discard(key)
+            if not parked:
+                self._parked.pop(key, None)
             while parked and room > 0:
                 heappush(self._queue, heappop(parked))
                 room -= 1
                 moved = True
-            if not parked:
-                self._parked.pop(key, None)
-            if not parked or room <= 0:
-                self._freed.discard(key)
         return moved
 
     def _room(self, key: Key) -> int:

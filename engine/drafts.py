@@ -30,9 +30,7 @@ Decision = Callable[[Tree, Stamp], list[AnyEvent]]
 class Drafts:
     """All drafts of one store, as seen from this process."""
 
-    def __init__(
-        self, journal: Journal, committer: Committer, clock: Clock, new_id: NewId
-    ) -> None:
+    def __init__(self, journal: Journal, committer: Committer, clock: Clock, new_id: NewId) -> None:
         self._journal = journal
         self._committer = committer
         self._clock = clock

@@ -25,6 +25,7 @@ from .actor import Actor
 from .attempt import Attempt
 from .commit import Committer, Results
 from .dispatch import Dispatch, Entry, Key
+from .garbage import Paused
 from .ports import Backend, Call, Clock, Executors, Journal, Kind, Liveness, Outcome, Returned
 from .prepare import Preparer
 from .turn import Active, Answer, Decision, Turn
@@ -55,8 +56,8 @@ class Engine:
         self._committer = committer
         self._backend = backend
         self._clock = clock
-        self._preparer = Preparer(executors, backend)
         self._dispatch = Dispatch(backend.pools())
+        self._preparer = Preparer(executors, backend, self._dispatch)
         for key, size in (limits or {}).items():
             self._dispatch.limit(key, size)
         self._reports: list[tuple[Call, Outcome]] = []
@@ -97,6 +98,8 @@ class Engine:
     def adopt(self, actor: Actor) -> None:
         """Take an actor into hand; its tree must be claimed in the same turn."""
         self.actors[actor.tree.id] = actor
+        if actor.tree.options.limit is not None:
+            self._dispatch.limit(("tree", actor.tree.id), actor.tree.options.limit)
 
     async def quiet(self) -> None:
         """Returns when no commit is in flight."""
@@ -119,12 +122,13 @@ class Engine:
         if self._busy:
             return
         turn = Turn(Stamp(to_text(self._clock.now())))
-        self._take_reports(turn)
-        self._take_commands(turn)
-        for actor in turn.touched:
-            turn.follow(actor)
-        self._offer(turn.touched)
-        self._start_ready(turn)
+        with Paused():
+            self._take_reports(turn)
+            self._take_commands(turn)
+            for actor in turn.touched:
+                turn.follow(actor)
+            self._offer(turn.touched)
+            self._start_ready(turn)
         self._commit(turn)
 
     def _take_reports(self, turn: Turn) -> None:
@@ -185,21 +189,14 @@ class Engine:
                 self._try_start(turn, entry, actor, actor.tree.at_n(n))
 
     def _try_start(self, turn: Turn, entry: Entry, actor: Actor, task: Task) -> None:
-        executor = actor.tree.executor_of(task)
-        found = self._preparer.kind(executor) if executor is not None else None
-        if found is None:
+        place = self._preparer.place(actor, task)
+        if place is None:
             self._refuse(turn, actor, task, self._preparer.no_executor(actor, task))
             return
-        kind, keys = found
-        if actor.tree.options.limit is not None:
-            key = ("tree", actor.tree.id)
-            self._dispatch.limit(key, actor.tree.options.limit)
-            keys = (*keys, key)
+        kind, keys = place
         if not self._dispatch.take(entry, keys):
             return
-        if self._preparer.has_hooks or (
-            task.spec.dependencies and actor.missing_blobs(task)
-        ):
+        if self._preparer.has_hooks or (actor.tree.blobs and actor.missing_blobs(task)):
             waiting = self._in_background(self._prepare_slowly(actor, task, kind, keys))
             actor.preparing[task.n] = waiting
         else:

@@ -2,8 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec import Struct
 
@@ -11,6 +10,7 @@ from ..domain import decide
 from ..domain.errors import (
     ApflowError,
     ExecutorMissing,
+    Fault,
     IdTaken,
     InvalidGraph,
     InvalidTransition,
@@ -19,15 +19,16 @@ from ..domain.errors import (
 )
 from ..domain.evolve import evolve
 from ..domain.intake import NewId, fresh
-from ..domain.specs import TaskSpec, TreeOptions
+from ..domain.specs import EMPTY_OBJECT, TaskSpec, TreeOptions
 from ..domain.tree import Completed, Failed, Tree
 from .actor import Actor, Observer
 from .engine import Engine
-from .ports import Journal, OpenTree
+from .garbage import Paused
+from .ports import Executors, Journal, OpenTree
 from .turn import Turn
 
 BIG = 20_000
-"""Streams longer than this are loaded with the garbage collector off."""
+"""What a stream longer than this was folded into is exempt from collection: it lives for long."""
 
 
 class NewTree(Struct, frozen=True):
@@ -115,40 +116,33 @@ async def submit(
 
 def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool) -> None:
     tree, stamp = actor.tree, turn.stamp(actor)
-    registered = engine.executors.module_of
-    if strict:
-        faults = decide.unregistered([task.spec for task in tree.live()], registered)
-        if faults:
-            raise InvalidGraph(faults)
-    actor.apply(decide.submit(tree, registered, stamp))
+    if faults := schema_faults(engine.executors, [task.spec for task in tree.live()]):
+        raise InvalidGraph(faults)
+    actor.apply(decide.submit(tree, engine.executors.module_of, stamp, strict=strict))
     actor.apply(decide.claim(tree, engine.name, stamp))
+
+
+def schema_faults(executors: Executors, specs: Sequence[TaskSpec]) -> list[Fault]:
+    """What is wrong with schemas that came with tasks."""
+    return [
+        Fault("bad_schema", spec.label, fault)
+        for spec in specs
+        if spec.schemas is not EMPTY_OBJECT
+        for fault in executors.schema_faults(spec.schemas)
+    ]
 
 
 def load(journal: Journal, id: str) -> Tree:
     """The tree's state, folded from its stream. Raises `NotFound`. Blocking."""
     tree = Tree(id)
-    with _no_collection() as size:
+    with Paused():
         for recorded in journal.read(id):
             evolve(tree, recorded.event)
-        size.append(tree.version)
+        if tree.version > BIG:
+            gc.freeze()
     if not tree.version:
         raise NotFound("tree", id)
     return tree
-
-
-@contextmanager
-def _no_collection() -> Iterator[list[int]]:
-    """Loading makes many objects and no garbage; what a big load made is exempt from then on."""
-    sizes: list[int] = []
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield sizes
-    finally:
-        if sizes and sizes[0] > BIG:
-            gc.freeze()
-        if was_on:
-            gc.enable()
 
 
 async def resume(

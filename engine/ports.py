@@ -106,7 +106,7 @@ class Kind(Struct, frozen=True):
 
     ``properties`` are the top-level properties of its input schema, None where it declares none.
     ``limit`` caps how many run at once in this engine. ``runs`` says where: in the loop, in a
-    thread, or in a worker process.
+    thread, or in a worker process. ``checked``: it declares a schema that inputs must fit.
     """
 
     id: str
@@ -115,6 +115,7 @@ class Kind(Struct, frozen=True):
     by_key: bool = False
     limit: int | None = None
     runs: str = "loop"
+    checked: bool = True
 
 
 class Executors(Protocol):
@@ -134,6 +135,9 @@ class Executors(Protocol):
 
     def properties(self, id: str, schemas: Raw) -> tuple[str, ...] | None:
         """The input properties declared by the task's own schema, else by the executor's."""
+
+    def schema_faults(self, schemas: Raw) -> Sequence[str]:
+        """Why the schemas that came with a task may not be used; empty where they may."""
 
     async def before(self, call: "Call") -> Mapping[str, Any] | None:
         """Run the pre-hooks; returns changed inputs, None where nothing changed."""

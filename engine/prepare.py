@@ -9,7 +9,7 @@ from ..domain.inputs import EmptyPointer, effective
 from ..domain.specs import ErrorInfo, idempotency_key
 from ..domain.tree import NONE, Task
 from .actor import Actor
-from .dispatch import Key
+from .dispatch import Dispatch, Key
 from .ports import AttemptPort, Backend, Call, Executors, Kind
 
 
@@ -20,16 +20,36 @@ class Ready(Struct, gc=False):
     fault: ErrorInfo | None = None
 
 
+Place = tuple[Kind, tuple[Key, ...]]
+"""An executor's facts, and the slots that an attempt of it takes."""
+
+_NO_SCHEMAS = 2
+"""Bytes of an empty JSON object."""
+
+
 class Preparer:
     """What one engine knows of executors, looked up once per executor id."""
 
-    def __init__(self, executors: Executors, backend: Backend) -> None:
+    def __init__(self, executors: Executors, backend: Backend, dispatch: Dispatch) -> None:
         self._executors = executors
+        self._dispatch = dispatch
         self._backend = backend
-        self._kinds: dict[str, tuple[Kind, tuple[Key, ...]]] = {}
+        self._kinds: dict[str, Place] = {}
 
-    def kind(self, executor: str) -> tuple[Kind, tuple[Key, ...]] | None:
-        """The executor's facts and the slots it takes; None where it is not registered."""
+    def place(self, actor: Actor, task: Task) -> Place | None:
+        """Where a task runs and what slots it takes; None where there is no executor here."""
+        place = actor.places.get(task.kind)
+        if place is None:
+            executor = actor.tree.executor_of(task)
+            place = None if executor is None else self._place(executor)
+            if place is None:
+                return None
+            if actor.tree.options.limit is not None:
+                place = (place[0], (*place[1], ("tree", actor.tree.id)))
+            actor.places[task.kind] = place
+        return place
+
+    def _place(self, executor: str) -> Place | None:
         found = self._kinds.get(executor)
         if found is None:
             if self._executors.module_of(executor) is None:
@@ -38,6 +58,7 @@ class Preparer:
             keys: tuple[Key, ...] = (("pool", self._backend.capacity(kind)),)
             if kind.limit is not None:
                 keys = (*keys, ("executor", executor))
+                self._dispatch.limit(("executor", executor), kind.limit)
             found = self._kinds[executor] = (kind, keys)
         return found
 
@@ -53,9 +74,9 @@ class Preparer:
     def prepare(self, actor: Actor, task: Task, kind: Kind, port: AttemptPort) -> Ready:
         """The call with its effective inputs, validated."""
         spec = task.spec
-        declared = kind.properties
-        if len(bytes(spec.schemas)) > 2:
-            declared = self._executors.properties(kind.id, spec.schemas)
+        declared, checked = kind.properties, kind.checked
+        if len(memoryview(spec.schemas)) > _NO_SCHEMAS:
+            declared, checked = self._executors.properties(kind.id, spec.schemas), True
         try:
             inputs = effective(
                 spec.inputs,
@@ -65,8 +86,7 @@ class Preparer:
             )
         except EmptyPointer as error:
             return Ready(None, error.as_error())
-        wrong = self._executors.violations(kind.id, spec.schemas, inputs)
-        if wrong:
+        if checked and (wrong := self._executors.violations(kind.id, spec.schemas, inputs)):
             return Ready(None, ErrorInfo("invalid_inputs", "; ".join(wrong), ("ValueError",)))
         return Ready(self._call(actor, task, kind, inputs, port))
 
@@ -101,5 +121,3 @@ class Preparer:
     def has_hooks(self) -> bool:
         """Whether pre-hooks are registered."""
         return self._executors.has_before
-
-

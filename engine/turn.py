@@ -48,7 +48,8 @@ class Turn:
 
     def stamp(self, actor: Actor) -> Stamp:
         """This turn's time, never before the tree's last event."""
-        return self._stamp.after(actor.tree)
+        stamp = self._stamp
+        return stamp if stamp.at >= actor.tree.at else stamp.after(actor.tree)
 
     def touch(self, actor: Actor) -> None:
         """The actor has something to store, or to follow up."""

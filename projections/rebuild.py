@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from ..domain import events as e
+from ..domain.errors import StoreCorrupt
 from .runner import BATCH
 from .status import Changes, changes
 
-_NO_INDEX: Mapping[str, int] = {}
 _DRAFT_EVENTS = (e.TreeCreated, e.TasksAdded, e.TaskRemoved)
 
 
@@ -167,13 +167,22 @@ class Replay:
         first = stream[0].version
         if first == 1:
             self._trees[id] = _Numbers()
-        numbers = self._trees.get(id)
-        if numbers is None:
-            return changes(events, first, _NO_INDEX)
-        for event in events:
-            if isinstance(event, _DRAFT_EVENTS):
-                numbers.take(event)
-        made = changes(events, first, numbers.index)
+        numbers = self._trees.get(id) or _Numbers()
+        try:
+            for event in events:
+                if isinstance(event, _DRAFT_EVENTS):
+                    numbers.take(event)
+            made = changes(events, first, numbers.index)
+        except KeyError as error:
+            raise torn(id, first) from error
         if made.tree.phase in ("settled", "adopted"):
-            del self._trees[id]
+            self._trees.pop(id, None)
         return made
+
+
+def torn(tree: str, version: int) -> StoreCorrupt:
+    """The error for a stream that lacks events which its later ones build on."""
+    return StoreCorrupt(
+        f"tree {tree}: at or after version {version} an event builds on one before it that is "
+        "missing. Keep a copy; restore the store from a backup."
+    )

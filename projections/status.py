@@ -15,7 +15,7 @@ from ..domain.specs import TaskSpec
 
 
 class TaskState(Struct, gc=False):
-    """The whole state row of a task that started in this append. ``ended``: a version, 0 for none."""
+    """The whole state row of a task that started in this append. ``ended``: a version or 0."""
 
     status: str
     attempt: int

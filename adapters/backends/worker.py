@@ -197,8 +197,10 @@ def import_all(modules: Sequence[str]) -> ErrorInfo | None:
 
 
 def kill_group() -> None:
-    """End this process and all that it started."""
-    os.killpg(0, signal.SIGKILL)
+    """End this process and all that it started; never the group of somebody else."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_with(parent: int) -> None:

@@ -94,6 +94,7 @@ class Entry:
                 by_key=bool(getattr(self.cls, "by_key", False)),
                 limit=_limit_of(self.cls),
                 runs=_runs_of(self.cls, self.coroutine),
+                checked=self.declared is not None,
             )
         return self._kind
 

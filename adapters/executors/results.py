@@ -23,6 +23,7 @@ _COMMON: Final = (BaseException, object)
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 _TEXT = re.compile(rb'"[^"]*"')
 _NO_BRACKETS = bytes(set(range(256)) - set(b'"[]{}'))
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
 
 def _by_hook(value: Any) -> Any:
@@ -105,9 +106,9 @@ def _too_deep(encoded: bytes) -> bool:
         return False
     if b"\\" in encoded:
         encoded = _ESCAPED.sub(b"", encoded)
-    left = _TEXT.sub(b"", encoded.translate(None, _NO_BRACKETS))
-    for _ in range(MAX_JSON_DEPTH):
+    left = _TEXT.sub(b"", encoded.translate(_ONE_KIND, _NO_BRACKETS))
+    for _ in range(MAX_JSON_DEPTH):  # each takes the innermost brackets away
         if not left:
             return False
-        left = left.replace(b"[]", b"").replace(b"{}", b"")
+        left = left.replace(b"[]", b"")
     return bool(left)

@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from ...domain.errors import NotFound, StaleVersion, StoreError
-from ...domain.events import Recorded
+from ...domain.events import AnyEvent, Recorded
 from ...engine.ports import Append, OpenTree, Unit
 from ...projections.status import Changes, changes
 from .chain import first_broken
@@ -18,7 +18,7 @@ PAGE = 5_000
 
 
 class Batch(Struct, gc=False):
-    """One append, ready to be stored. The recorder fills in ``hashes``."""
+    """All of one stream in a transaction, ready to be stored. The recorder fills in ``hashes``."""
 
     tree: str
     expected: int
@@ -69,6 +69,21 @@ class Recorder(Protocol):
     def close(self) -> None: ...
 
 
+def _joined(stream: Sequence[Append]) -> Append:
+    """Appends to one stream as one, so that a tree's rows change once a transaction."""
+    first, last = stream[0], stream[-1]
+    if first is last:
+        return first
+    events: list[AnyEvent] = []
+    blobs: dict[str, bytes] = {}
+    for append in stream:
+        if append.expected != first.expected + len(events):
+            raise StaleVersion(append.tree, append.expected)
+        events.extend(append.events)
+        blobs.update(append.blobs or {})
+    return Append(first.tree, first.expected, events, last.index, blobs or None)
+
+
 class EventJournal:
     """Events as stored rows, chained by hash, with their status rows in the same transaction."""
 
@@ -79,7 +94,11 @@ class EventJournal:
 
     def append(self, units: Sequence[Unit]) -> int:
         """See `engine.ports.Journal.append`."""
-        batches = [self._batch(append) for unit in units for append in unit]
+        streams: dict[str, list[Append]] = {}
+        for unit in units:
+            for append in unit:
+                streams.setdefault(append.tree, []).append(append)
+        batches = [self._batch(_joined(stream)) for stream in streams.values()]
         try:
             position = self.recorder.record(batches)
         except VersionTaken as error:
@@ -92,12 +111,11 @@ class EventJournal:
         return position
 
     def _batch(self, append: Append) -> Batch:
-        encode, tree = self.mapper.encode, append.tree
         first = append.expected + 1
         return Batch(
-            tree,
+            append.tree,
             append.expected,
-            [encode(tree, version, event) for version, event in enumerate(append.events, first)],
+            self.mapper.encode(append.tree, first, append.events),
             changes(append.events, first, append.index),
             append.blobs,
         )

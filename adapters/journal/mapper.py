@@ -6,7 +6,7 @@ chooses a class by import path.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, cast
@@ -47,6 +47,8 @@ _CURRENT = {kind.topic: kind for kind in EVENT_TYPES}
 _DECODE = {topic: msgspec.json.Decoder(kind).decode for kind, topic in _TOPICS.items()}
 _encode = msgspec.json.Encoder().encode
 _new = object.__new__
+_SALT = 16
+"""Random bytes in front of each body."""
 
 
 class StructMapper(Mapper[str]):
@@ -61,19 +63,23 @@ class StructMapper(Mapper[str]):
         super().__init__(transcoder or JSONTranscoder(), compressor, cipher)
         self._plain = compressor is None and cipher is None
 
-    def encode(self, tree: str, version: int, event: AnyEvent) -> HashedEvent:
-        """The row of an event, hash chain not included."""
-        body = b'{"salt":"%b",%b' % (os.urandom(16).hex().encode(), _encode(event)[1:])
-        state = body if self._plain else self._pack(body)
-        stored: HashedEvent = _new(HashedEvent)
-        stored.__dict__.update(
-            originator_id=tree,
-            originator_version=version,
-            topic=_TOPICS[type(event)],
-            state=state,
-            body_hash=sha256(body).digest(),
-        )
-        return stored
+    def encode(self, tree: str, first: int, events: Sequence[AnyEvent]) -> list[HashedEvent]:
+        """The rows of events that follow each other from version ``first`` on, not yet chained."""
+        salts = os.urandom(_SALT * len(events)).hex().encode()
+        rows = []
+        for place, event in enumerate(events):
+            salt = salts[2 * _SALT * place : 2 * _SALT * (place + 1)]
+            body = b'{"salt":"%b",%b' % (salt, _encode(event)[1:])
+            row: HashedEvent = _new(HashedEvent)
+            row.__dict__.update(
+                originator_id=tree,
+                originator_version=first + place,
+                topic=_TOPICS[type(event)],
+                state=body if self._plain else self._pack(body),
+                body_hash=sha256(body).digest(),
+            )
+            rows.append(row)
+        return rows
 
     def decode(self, topic: str, state: bytes) -> AnyEvent:
         """The event of a row. Raises `NewerEvent` for what a later version wrote."""
@@ -92,7 +98,7 @@ class StructMapper(Mapper[str]):
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
         """The library's name for `encode`; takes a `Recorded`."""
-        return self.encode(domain_event.tree, domain_event.version, domain_event.event)
+        return self.encode(domain_event.tree, domain_event.version, [domain_event.event])[0]
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         """The library's name for `decode`; gives a `Recorded`."""

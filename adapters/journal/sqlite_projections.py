@@ -3,18 +3,21 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from msgspec.structs import astuple
+
 from ...domain.events import Recorded
-from ...projections.rebuild import Difference, TreeChanges
+from ...projections.rebuild import Difference, TreeChanges, torn
 from ...projections.runner import Mark
 from ...projections.timeline import TimelineChanges
 from .chain import START, Head
 from .faults import from_sqlite
 from .journal import Batch
 from .mapper import StructMapper
-from .sql import script, statements
-from .sqlite import LOCK_TIMEOUT, SQLiteRecorder
+from .sql import statements
+from .sqlite import LOCK_TIMEOUT, SQLiteRecorder, database_name
 from .sqlite_rows import insert_tree, write
 
 C = TypeVar("C")
@@ -69,16 +72,9 @@ def _mark(cursor: sqlite3.Cursor, name: str) -> Mark | None:
 
 
 def _write_timeline(cursor: sqlite3.Cursor, made: TimelineChanges) -> None:
-    cursor.executemany(
-        _sql.end_attempt, [(d.ended_at, d.outcome, d.tree, d.task) for d in made.ended]
-    )
-    cursor.executemany(
-        _sql.begin_attempt,
-        [
-            (r.tree, r.task, r.generation, r.attempt, r.started_at, r.started, r.ended_at, r.outcome)
-            for r in made.begun
-        ],
-    )
+    ends = [(end.ended_at, end.outcome, end.tree, end.task) for end in made.ended]
+    cursor.executemany(_sql.end_attempt, ends)
+    cursor.executemany(_sql.begin_attempt, [astuple(row) for row in made.begun])
 
 
 class SQLiteStatus:
@@ -105,13 +101,19 @@ class SQLiteStatus:
             with closing(
                 sqlite3.connect("", uri=True, isolation_level=None, timeout=LOCK_TIMEOUT)
             ) as connection:
-                connection.executescript(script("sqlite_schema"))
-                connection.execute(_sql.attach, (self._recorder.path,))
                 cursor = connection.cursor()
+                for statement in self._recorder.create_table_statements:
+                    cursor.execute(statement)
+                cursor.execute(_sql.attach, (_read_only(self._recorder.path),))
                 cursor.execute("BEGIN")
                 yield _Copy(cursor, self._mapper, _sql.stored_log)
         except sqlite3.Error as error:
             raise from_sqlite(error, self._recorder.path) from error
+
+
+def _read_only(path: str) -> str:
+    uri = path if path.startswith("file:") else database_name(Path(path))
+    return f"{uri}{'&' if '?' in uri else '?'}mode=ro"
 
 
 class _Rows:
@@ -144,9 +146,16 @@ class _Rows:
         elif batch.tree in self._numbers:
             number = self._numbers[batch.tree]
         else:
-            number = self._cursor.execute(_sql.number, (batch.tree,)).fetchone()[0]
+            number = self._stored_number(batch.tree)
         if batch.changes.tree.phase in ("settled", "adopted"):
             self._numbers.pop(batch.tree, None)
+        return number
+
+    def _stored_number(self, tree: str) -> int:
+        row = self._cursor.execute(_sql.number, (tree,)).fetchone()
+        if row is None:
+            raise torn(tree, 1)
+        number: int = row[0]
         return number
 
     def finish(self, position: int) -> None:

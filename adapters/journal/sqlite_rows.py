@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ...domain.specs import TaskSpec
+from ...domain.specs import EMPTY_OBJECT, TaskSpec
 from ...projections.status import Changes, TreeChange
 from .chain import Head
 from .journal import Batch
@@ -21,7 +21,7 @@ _encode = msgspec.json.encode
 
 def text(raw: msgspec.Raw) -> str:
     """JSON bytes as the text that is stored."""
-    return bytes(raw).decode()
+    return "{}" if raw is EMPTY_OBJECT else bytes(raw).decode()
 
 
 def insert_tree(cursor: sqlite3.Cursor, batch: Batch) -> int:
@@ -41,22 +41,10 @@ def write(
     heads: Sequence[Head],
     insert_task: str = _sql.insert_task,
 ) -> None:
-    """All row changes; ``heads[i].num`` is the row number of the tree of ``batches[i]``."""
-    seen: set[int] = set()
-    first = 0
-    for place, head in enumerate(heads):
-        if head.num in seen:
-            _write(cursor, batches[first:place], heads[first:place], insert_task)
-            first = place
-            seen.clear()
-        seen.add(head.num)
-    _write(cursor, batches[first:], heads[first:], insert_task)
+    """All row changes; ``heads[i].num`` is the row number of the tree of ``batches[i]``.
 
-
-def _write(
-    cursor: sqlite3.Cursor, batches: Sequence[Batch], heads: Sequence[Head], insert_task: str
-) -> None:
-    """One statement after the other, so no tree may come twice: its changes would change places."""
+    One statement after the other and deletions before insertions, so no tree may come twice.
+    """
     put: list[tuple[Any, ...]] = []
     end: list[tuple[Any, ...]] = []
     touch: list[tuple[Any, ...]] = []
@@ -115,7 +103,8 @@ def _write_rarities(cursor: sqlite3.Cursor, made: Changes, base: int, batch: Bat
         row = _task_row(spec)
         cursor.execute(_sql.respecify_task, (*row[1:], base | n))
     if made.removed:
-        cursor.executemany(_sql.delete_task, [(id,) for id in made.removed])
+        tree = base >> TASK_BITS
+        cursor.executemany(_sql.delete_task, [(id, tree) for id in made.removed])
     if made.moved_away:
         cursor.execute(_sql.delete_tasks_of, (base, base | (1 << TASK_BITS) - 1))
     if batch.blobs:

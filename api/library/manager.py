@@ -49,10 +49,10 @@ class TaskManager:
         tree_id = await self.task_repository.run(lambda: shape(store, task_tree))
         observers = [] if use_callback is False else self._observers(tree_id)
         hooks = _TreeHooks(self.task_repository, tree_id)
-        await hooks.created()
-        await run_to_end(store, tree_id, observers)
+        was_run_here = await run_to_end(store, tree_id, observers, before=hooks.created)
         settled = tree_of(await self.task_repository.get_all_tasks_in_tree(tree_id))
-        await hooks.ended(settled, store.tree(tree_id).status)
+        if was_run_here:
+            await hooks.ended(settled, store.tree(tree_id).status)
         return settled
 
     async def distribute_task_tree_with_streaming(
@@ -80,14 +80,14 @@ class TaskManager:
 
 
 class _TreeHooks:
-    """Calls the hooks registered with `register_task_tree_hook`; their errors are logged."""
+    """Calls the hooks registered with `register_task_tree_hook`: once a tree, errors are logged."""
 
     def __init__(self, repository: TaskRepository, tree: str) -> None:
         self._repository = repository
         self._tree = tree
 
     async def created(self) -> None:
-        """The tree is about to be run."""
+        """The tree is about to be submitted."""
         if not (tree_hooks("on_tree_created") or tree_hooks("on_tree_started")):
             return
         root = await self._repository.build_task_tree(self._tree)

@@ -1,6 +1,6 @@
 """What the Python API hands out: tasks as read, and the tree of nodes that callers build."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,9 +34,10 @@ class Task:
 
     ``inputs``, ``params`` and ``schemas`` are dicts; ``result`` any JSON value, None unless it
     completed; ``error`` a message, None unless it failed; times are aware datetimes or None.
+    ``has_children`` is None where the task was read without its tree.
     """
 
-    def __init__(self, view: TaskView, *, has_children: bool = False) -> None:
+    def __init__(self, view: TaskView, *, has_children: bool | None = None) -> None:
         decode = msgspec.json.decode
         self.id = view.id
         self.key = view.key
@@ -79,6 +80,12 @@ class Task:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def tasks_of(views: Sequence[TaskView]) -> list[Task]:
+    """All tasks of one tree, which know whether they have children."""
+    parents = {view.parent_id for view in views}
+    return [Task(view, has_children=view.id in parents) for view in views]
 
 
 class TaskTreeNode:

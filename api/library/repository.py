@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
 from ...domain import decide
-from ...domain.errors import InvalidInput, NotFound
+from ...domain.errors import IdTaken, InvalidInput, InvalidTransition, NotFound
 from ...domain.intake import read, read_one
 from ...domain.specs import TaskSpec
+from ..encoding import as_json
 from ..stores import Store
-from .nodes import Task, TaskTreeNode, tree_of
+from .nodes import Task, TaskTreeNode, tasks_of, tree_of
 
 T = TypeVar("T")
 
@@ -56,16 +55,19 @@ class TaskRepository:
             "params": params, "id": id,
         }  # fmt: skip
         written = {name: value for name, value in document.items() if value is not None}
-        spec = read_one(msgspec.json.encode(written), self._store.new_id)
+        spec = read_one(as_json(written, f"task {name!r}"), self._store.new_id)
         return await self.run(lambda: self._create(spec, user_id))
 
     def _create(self, spec: TaskSpec, user_id: str | None) -> Task:
         drafts = self._store.drafts
         tree_id = self._check_named(spec, user_id)
-        if tree_id is None:
-            drafts.create([spec], name=spec.name, owner=user_id)
-        else:
-            drafts.change(tree_id, lambda tree, stamp: decide.add(tree, [spec], stamp))
+        try:
+            if tree_id is None:
+                drafts.create([spec], name=spec.name, owner=user_id)
+            else:
+                drafts.change(tree_id, lambda tree, stamp: decide.add(tree, [spec], stamp))
+        except IdTaken as error:
+            raise IdTaken([spec.id]) from error
         return self._task(spec.id)
 
     def _check_named(self, spec: TaskSpec, user_id: str | None) -> str | None:
@@ -82,7 +84,15 @@ class TaskRepository:
             owner = known[id][0]
             if user_id is not None and owner is not None and owner != user_id:
                 raise InvalidInput(f"task {spec.name!r} names task {id!r} of another user")
-        return None if spec.parent is None else known[spec.parent][1]
+        if spec.parent is None:
+            return None
+        owner, tree_id = known[spec.parent]
+        if user_id is not None and owner is None:
+            raise InvalidInput(
+                f"task {spec.name!r} has a user_id, but stands under {spec.parent!r}, which has "
+                "no user_id: a tree has one owner. Create its root with that user_id."
+            )
+        return tree_id
 
     async def create_tasks(self, tasks: Sequence[Mapping[str, Any]]) -> list[Task]:
         """A new draft from an array of dicts, one of them without ``parent_id``, or nested.
@@ -90,7 +100,7 @@ class TaskRepository:
         In one transaction; where an id is taken the whole array gets fresh ones, references mapped.
         Raises `InvalidGraph` with all faults.
         """
-        documents = [msgspec.json.encode(task) for task in tasks]
+        documents = [as_json(task, f"task {n} of the array") for n, task in enumerate(tasks)]
         return await self.run(lambda: self._create_all(documents))
 
     def _create_all(self, documents: Sequence[bytes]) -> list[Task]:
@@ -110,9 +120,12 @@ class TaskRepository:
         if task_id not in known:
             return False
         tree_id = known[task_id][1]
-        self._store.drafts.change(
-            tree_id, lambda tree, stamp: decide.remove(tree, task_id, stamp)
-        )
+        if tree_id == task_id:
+            raise InvalidTransition(
+                f"task {task_id} is the root of its tree and cannot be deleted: what was created "
+                "stays in the log. A draft that nobody distributes does nothing."
+            )
+        self._store.drafts.change(tree_id, lambda tree, stamp: decide.remove(tree, task_id, stamp))
         return True
 
     # -- reading
@@ -188,9 +201,7 @@ class TaskRepository:
         return task
 
     def _tasks(self, tree: str) -> list[Task]:
-        views = self._store.reads.tasks(tree)
-        parents = {view.parent_id for view in views}
-        return [Task(view, has_children=view.id in parents) for view in views]
+        return tasks_of(self._store.reads.tasks(tree))
 
     def _tree_id(self, task: Task | str) -> str:
         id = task if isinstance(task, str) else task.id

@@ -39,7 +39,7 @@ def create_session(connection_string: str | None = None, path: str | None = None
     state directory. Opening a store resumes nothing. Raises `StoreError`.
     """
     settings = load_settings()
-    configure(settings)
+    configure(settings.for_executors())
     url = connection_string or path or settings.store_url()
     return Session(open_store(url, durability=settings.durability))
 

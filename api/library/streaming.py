@@ -1,12 +1,15 @@
 """What happens in a tree, told to callers as it is committed."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from ...domain import events as e
+
+log = logging.getLogger("aipartnerupflow.library")
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -16,7 +19,8 @@ class StreamingCallbacks:
 
     ``{"type", "task_id", "status", "timestamp", …}``; types: task_start, progress (progress,
     message), task_completed (result; None where it is large: read the task), task_failed (error),
-    final (status). Put into ``event_queue`` if there is one, and handed to every listener.
+    final (status). Put into ``event_queue`` if there is one, left out where that is full, and
+    handed to every listener; one that fails is logged.
     """
 
     def __init__(
@@ -47,9 +51,15 @@ class StreamingCallbacks:
 
     def _tell(self, event: dict[str, Any]) -> None:
         if self.event_queue is not None:
-            self.event_queue.put_nowait(event)
+            try:
+                self.event_queue.put_nowait(event)
+            except asyncio.QueueFull:
+                log.warning("the event queue is full: %s was left out", event["type"])
         for listener in self._listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception:  # foreign code: who listens never stops what runs
+                log.exception("a listener failed at %s", event["type"])
 
 
 def _told(tree: str, fact: e.AnyEvent) -> dict[str, Any] | None:

@@ -30,15 +30,24 @@ _params = msgspec.json.Decoder(_Params)
 _schemas = msgspec.json.Decoder(_Schemas)
 
 
-def submit(tree: Tree, registered: Registered, stamp: Stamp) -> list[e.AnyEvent]:
-    """The draft is to be run: the graph is checked, executors are chosen. Twice changes nothing."""
+def submit(
+    tree: Tree, registered: Registered, stamp: Stamp, *, strict: bool = False
+) -> list[e.AnyEvent]:
+    """The draft is to be run: the graph is checked, executors are chosen. Twice changes nothing.
+
+    With ``strict`` a task that no registered executor can run is a fault, too; else it fails when
+    its turn comes.
+    """
     if tree.submitted:
         return []
     if not tree.is_draft:
         raise NotADraft(tree.id)
     specs = [task.spec for task in tree.live()]
     executors, of = choose(specs, registered)
-    if faults := _faults(specs, of):
+    faults = _faults(specs, of)
+    if strict:
+        faults.extend(_unregistered(specs, executors, of, registered))
+    if faults:
         raise InvalidGraph(faults)
     return [
         e.TreeSubmitted(
@@ -57,6 +66,18 @@ def _faults(specs: Sequence[TaskSpec], of: Sequence[int | str | None]) -> list[F
     return [*check(specs, groups), *reference_faults(specs)]
 
 
+class _Known(dict[str, str | None]):
+    """What ``registered`` said, asked once per name."""
+
+    def __init__(self, registered: Registered) -> None:
+        super().__init__()
+        self._registered = registered
+
+    def __missing__(self, id: str) -> str | None:
+        self[id] = module = self._registered(id)
+        return module
+
+
 def choose(
     specs: Sequence[TaskSpec], registered: Registered
 ) -> tuple[list[ExecutorRef], list[int | str | None]]:
@@ -66,19 +87,20 @@ def choose(
     task with none of them is a group where it has children.
     """
     parents = {spec.parent for spec in specs}
+    known = _Known(registered)
     numbers: dict[str, int] = {}
     executors: list[ExecutorRef] = []
     of: list[int | str | None] = []
     for spec in specs:
         id = named_executor(spec)
-        if id is None and registered(spec.name) is not None:
+        if id is None and known[spec.name] is not None:
             id = spec.name
         if id is None:
             of.append(e.GROUP if spec.id in parents else None)
             continue
         if id not in numbers:
             numbers[id] = len(executors)
-            executors.append(ExecutorRef(id, registered(id) or ""))
+            executors.append(ExecutorRef(id, known[id] or ""))
         of.append(numbers[id])
     return executors, of
 
@@ -96,17 +118,26 @@ def named_executor(spec: TaskSpec) -> str | None:
 
 
 def unregistered(specs: Sequence[TaskSpec], registered: Registered) -> list[Fault]:
-    """A fault for every task that no executor registered here can run, naming what is."""
-    executors, of = choose(specs, registered)
+    """A fault for every task that no executor registered here can run."""
+    return _unregistered(specs, *choose(specs, registered), registered)
+
+
+def _unregistered(
+    specs: Sequence[TaskSpec],
+    executors: Sequence[ExecutorRef],
+    of: Sequence[int | str | None],
+    registered: Registered,
+) -> list[Fault]:
+    absent = {n for n, executor in enumerate(executors) if registered(executor.id) is None}
     faults = []
-    for spec, kind in zip(specs, of, strict=True):
+    for spec, kind in zip(specs, of, strict=True) if absent or None in of else ():
         if kind is None:
             message = (
                 f"no executor: name one in params.executor_id; {spec.name!r} is not one, "
                 "and the task has no children"
             )
             faults.append(Fault("executor_not_found", spec.label, message))
-        elif isinstance(kind, int) and registered(executors[kind].id) is None:
+        elif isinstance(kind, int) and kind in absent:
             message = (
                 f"the executor {executors[kind].id!r} is not registered; "
                 "`apflow executors` lists those that are"
@@ -117,13 +148,15 @@ def unregistered(specs: Sequence[TaskSpec], registered: Registered) -> list[Faul
 
 def reference_faults(specs: Sequence[TaskSpec]) -> list[Fault]:
     """``$from`` may only name a declared dependency, by its key."""
-    labels = {spec.id: spec.label for spec in specs}
+    referring = [
+        (spec, named)
+        for spec in specs
+        if spec.inputs is not EMPTY_OBJECT and (named := set(references(spec.inputs)))
+    ]
+    labels = {spec.id: spec.label for spec in specs} if referring else {}
     faults = []
-    for spec in specs:
-        named = set(references(spec.inputs))
-        for key in sorted(
-            named - {labels.get(d.on, d.on) for d in spec.dependencies} if named else ()
-        ):
+    for spec, named in referring:
+        for key in sorted(named - {labels.get(d.on, d.on) for d in spec.dependencies}):
             message = f"inputs refer to {key!r}, which is not among its dependencies; add it there"
             faults.append(Fault("undeclared_reference", spec.label, message))
     return faults

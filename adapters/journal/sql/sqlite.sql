@@ -39,7 +39,7 @@ UPDATE task SET key = ?, name = ?, parent = ?, priority = ?, dependencies = ?, i
 WHERE num = ?
 
 -- name: delete_task
-DELETE FROM task WHERE id = ?
+DELETE FROM task WHERE id = ? AND num >> 20 = ?
 
 -- name: delete_tasks_of
 DELETE FROM task WHERE num BETWEEN ? AND ?

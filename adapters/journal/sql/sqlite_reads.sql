@@ -1,5 +1,5 @@
 -- name: tree
-SELECT * FROM tree WHERE id = ?
+SELECT * FROM tree WHERE id = :id
 
 -- name: trees
 SELECT * FROM tree
@@ -19,7 +19,7 @@ JOIN tree r ON r.num = t.num >> 20
 LEFT JOIN task_state s ON s.num = t.num
 LEFT JOIN stored_events e
        ON e.originator_id = r.id AND e.originator_version = s.ended
-WHERE t.id = ?
+WHERE t.id = :id
 
 -- name: tasks
 SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
@@ -47,23 +47,24 @@ WHERE (:owner IS NULL OR r.owner = :owner)
   AND (NOT :roots OR t.parent IS NULL)
 ORDER BY CASE WHEN :descending THEN NULL ELSE
              CASE :order WHEN 'priority' THEN t.priority WHEN 'name' THEN t.name
-                         WHEN 'status' THEN s.status ELSE t.created_at END END,
+                         WHEN 'status' THEN COALESCE(s.status, 'pending') ELSE t.created_at END END,
          CASE WHEN :descending THEN
              CASE :order WHEN 'priority' THEN t.priority WHEN 'name' THEN t.name
-                         WHEN 'status' THEN s.status ELSE t.created_at END END DESC,
+                         WHEN 'status' THEN COALESCE(s.status, 'pending') ELSE t.created_at END END DESC,
          CASE WHEN :descending THEN -t.num ELSE t.num END
 LIMIT :limit OFFSET :offset
 
 -- name: ids_like
-SELECT id FROM tree WHERE phase <> 'adopted' AND id >= :prefix AND id < :after ORDER BY id LIMIT :limit
+SELECT id FROM tree WHERE phase <> 'adopted' AND id >= :prefix AND id < :after
+ORDER BY id LIMIT :limit
 
 -- name: taken
-SELECT id FROM task WHERE id IN (SELECT value FROM json_each(?))
+SELECT id FROM task WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: owner_and_tree
 SELECT t.id, r.owner, r.id FROM task t JOIN tree r ON r.num = t.num >> 20
-WHERE t.id IN (SELECT value FROM json_each(?))
+WHERE t.id IN (SELECT value FROM json_each(:ids))
 
 -- name: attempts
 SELECT task, generation, attempt, started_at, ended_at, outcome FROM attempt
-WHERE tree = ? ORDER BY started
+WHERE tree = :tree ORDER BY started

@@ -1,0 +1,335 @@
+"""The journal on PostgreSQL: a recorder of `eventsourcing` with a hash chain and status rows.
+
+One connection writes; a pool reads. A commit is one call of a function of the database, and so one
+statement, one transaction and one round trip. The writers' lock is taken inside it, when all data
+has arrived, so an engine that stops while it sends holds up nobody. What is larger than 4 MB, or
+goes on from a stream whose end is not held in memory, takes several statements in one transaction,
+which the server ends when this process stands still in it.
+"""
+
+import select
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import eventsourcing.postgres as library
+import psycopg
+from psycopg import Connection, Cursor
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow, TupleRow, tuple_row
+
+from ...domain.errors import StaleVersion, StoreUnavailable
+from ...engine.ports import OpenTree
+from ...projections.views import ReadModel
+from .chain import START, Head, links
+from .heads import Heads
+from .journal import PAGE, Batch, EventJournal, Row
+from .mapper import StructMapper
+from .postgres_arrays import Texts
+from .postgres_connect import IDLE_TIMEOUT, POOL_SIZE, Datastore, parameters, query
+from .postgres_faults import from_postgres
+from .postgres_reads import PostgresReads
+from .postgres_rows import MAX_BYTES, Rows, arguments, cut, rows_of, size_of
+from .sql import script, statements
+
+SCHEMA_VERSION = 1
+OLDEST_SERVER = 14
+PATIENCE = 10.0
+"""Seconds for which a lost server may take to come back and say whether a commit happened."""
+
+_sql = statements("postgres")
+
+
+class PostgresRecorder(library.PostgresProcessRecorder):
+    """Stores events, their hashes and the status rows in one transaction."""
+
+    def __init__(self, datastore: Datastore) -> None:
+        super().__init__(datastore, tracking_table_name="tracking")
+        self.store = datastore
+        self._writing = threading.Lock()
+        self._heads = Heads()
+        self._writer: Connection[DictRow] | None = None
+        self._closed = False
+
+    def create_table(self) -> None:
+        """Make what is missing; refuse a store that a later version made."""
+        with self._writing, self._translated():
+            connection = self._connection()
+            self._check_server(connection)
+            cursor = connection.cursor(row_factory=tuple_row)
+            if self._schema_version(cursor):
+                return
+            with connection.transaction():
+                cursor.execute(query(_sql.lock_schema))
+                if not self._schema_version(cursor):
+                    cursor.execute(query(script("postgres_schema")), prepare=False)
+                    marks = (SCHEMA_VERSION, self.table_migration_identifier)
+                    cursor.execute(query(_sql.mark_schema), marks)
+
+    def _check_server(self, connection: Connection[Any]) -> None:
+        version = connection.info.server_version // 10_000
+        if version < OLDEST_SERVER:
+            raise StoreUnavailable(
+                f"the store {self.store.label} is on PostgreSQL {version}; "
+                f"{OLDEST_SERVER} or later is needed"
+            )
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise StoreUnavailable(
+                f"the store {self.store.label} has the encoding {encoding}; make the database with "
+                "the encoding UTF8"
+            )
+
+    def _schema_version(self, cursor: Cursor[TupleRow]) -> int:
+        """0 where there is no store yet."""
+        if not _one(cursor.execute(query(_sql.has_schema)))[0]:
+            return 0
+        row = cursor.execute(query(_sql.schema_version)).fetchone()
+        found = int(row[0]) if row else 0
+        if found > SCHEMA_VERSION:
+            raise StoreUnavailable(
+                f"the store {self.store.label} was made by a later version of aipartnerupflow. "
+                "Upgrade to use it; nothing was changed."
+            )
+        return found
+
+    def insert_events(self, stored_events: Any, **kwargs: Any) -> Sequence[int] | None:
+        """Not this way: without the tree's row changes the status would not follow the log."""
+        raise TypeError(
+            "stored events enter through EventJournal.append, which adds the hash chain and the "
+            "status rows; a plain StoredEvent has neither"
+        )
+
+    # -- writing
+
+    def record(self, batches: Sequence[Batch]) -> int:
+        """See `journal.Recorder.record`."""
+        with self._writing, self._translated():
+            connection = self._connection()
+            try:
+                heads, position = self._write(connection, batches)
+            except BaseException:
+                self._heads.forget(batches)
+                raise
+            self._heads.keep(batches, heads)
+            return position
+
+    def _write(
+        self, connection: Connection[DictRow], batches: Sequence[Batch]
+    ) -> tuple[list[Head], int]:
+        cursor = connection.cursor(binary=True, row_factory=tuple_row)
+        missing = [b.tree for b in batches if b.expected and not self._heads.at(b.tree, b.expected)]
+        if not missing:
+            heads = self._chained(batches, {})
+            rows = rows_of(batches, heads)
+            if size_of(rows) <= MAX_BYTES:
+                nums, position = self._send(cursor, rows, [])
+                return _numbered(heads, nums), position
+        with connection.transaction():
+            cursor.execute(query(_sql.lock), prepare=True)
+            found = {
+                id: Head(version, hash, num)
+                for id, version, hash, num
+                in cursor.execute(query(_sql.heads), [Texts(missing)], prepare=True)
+            }  # fmt: skip
+            heads = self._chained(batches, found)
+            nums, position = [], 0
+            for part in cut(rows_of(batches, heads)):
+                nums, last = self._send(cursor, part, nums)
+                position = max(position, last)
+        return _numbered(heads, nums), position
+
+    def _chained(self, batches: Sequence[Batch], found: Mapping[str, Head]) -> list[Head]:
+        """The ends of the streams after this; a new tree's number is -1, -2, … as yet."""
+        heads: list[Head] = []
+        new = 0
+        for batch in batches:
+            if batch.expected == 0:
+                _require_first(batch)
+                new += 1
+                head = Head(0, START, -new)
+            else:
+                held = self._heads.at(batch.tree, batch.expected) or found.get(batch.tree)
+                if held is None or held.version != batch.expected:
+                    raise StaleVersion(batch.tree, batch.expected)
+                head = held
+            batch.hashes = links(batch.stored, head.hash)
+            heads.append(Head(batch.expected + len(batch.stored), batch.hashes[-1], head.num))
+        return heads
+
+    def _send(
+        self, cursor: Cursor[TupleRow], rows: Rows, nums: list[int]
+    ) -> tuple[list[int], int]:
+        """One call; outside a transaction it is its own commit."""
+        cursor.execute(query(_sql.append), arguments(rows, nums), prepare=True)
+        made, last = _one(cursor)
+        return made, last or 0
+
+    # -- reading
+
+    def hash_at(self, tree: str, version: int) -> bytes | None:
+        """See `journal.Recorder.hash_at`. Tells what has become of a commit whose connection was
+        lost: waits for the writers at work, and for a server that restarts.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with self._writing, self._translated():
+                    cursor = self._connection().cursor(binary=True, row_factory=tuple_row)
+                    cursor.execute(query(_sql.await_writer), prepare=True)
+                    row = cursor.execute(query(_sql.hash_at), (tree, version)).fetchone()
+                    return None if row is None else row[0]
+            except StoreUnavailable:
+                if self._closed or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    def stream(self, tree: str, after: int, limit: int) -> Sequence[Row]:
+        """See `journal.Recorder.stream`."""
+        rows = self.query(_sql.stream, (tree, after, limit))
+        return [Row(tree, version, topic, state, at) for version, topic, state, at in rows]
+
+    def log(self, after: int, limit: int) -> Sequence[Row]:
+        """See `journal.Recorder.log`."""
+        rows = self.query(_sql.log, (after, limit))
+        return [Row(tree, version, topic, state, at) for version, topic, state, at, tree in rows]
+
+    def chain(self, tree: str) -> Iterator[tuple[int, str, bytes, bytes, bytes]]:
+        """See `journal.Recorder.chain`."""
+        after = 0
+        while rows := self.query(_sql.chain, (tree, after, PAGE)):
+            yield from rows
+            after = rows[-1][0]
+
+    def blob(self, hash: str) -> bytes | None:
+        """See `journal.Recorder.blob`."""
+        rows = self.query(_sql.blob, (hash,))
+        return rows[0][0] if rows else None
+
+    def ids_taken(self, ids: Sequence[str]) -> Sequence[str]:
+        """See `journal.Recorder.ids_taken`."""
+        return [id for (id,) in self.query(_sql.ids_taken, (list(ids),))]
+
+    def open_work(self) -> Sequence[OpenTree]:
+        """See `journal.Recorder.open_work`."""
+        return [OpenTree(*row) for row in self.query(_sql.open_work)]
+
+    def position(self) -> int:
+        """See `journal.Recorder.position`."""
+        return self.query(_sql.position)[0][0] or 0
+
+    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
+        """Rows of a statement that changes nothing, for the read models too.
+
+        Pooled connections that a restarted server has left behind are passed over.
+        """
+        self._check_open()
+        with self._translated():
+            pool = self.store.pool
+            pool.open()
+            for left in range(POOL_SIZE, -1, -1):
+                connection = pool.getconn()
+                try:
+                    cursor = connection.cursor(binary=True, row_factory=tuple_row)
+                    return cursor.execute(query(sql), parameters, prepare=True).fetchall()
+                except psycopg.OperationalError:
+                    if not connection.closed or not left:
+                        raise
+                finally:
+                    pool.putconn(connection)
+        raise AssertionError("the last attempt returns or raises")
+
+    # -- connections
+
+    def close(self) -> None:
+        """See `journal.Recorder.close`."""
+        with self._writing:
+            self._closed = True
+            self._drop_writer()
+        self.store.close()
+
+    def _connection(self) -> Connection[DictRow]:
+        """The writer's connection, a new one where the server has ended it."""
+        self._check_open()
+        if self._writer is not None and _is_lost(self._writer):
+            self._drop_writer()
+        if self._writer is None:
+            self._writer = self.store.connect()
+        return self._writer
+
+    def _drop_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(f"the store {self.store.label} was closed; open it again")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            text = self.store.hidden(error.diag.message_primary or str(error))
+            raise from_postgres(error, self.store.label, " ".join(text.split())) from error
+
+
+class Factory(library.PostgresFactory):
+    """`eventsourcing`'s factory with our recorder; its environment keys keep their meaning."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        pool = self.datastore.pool
+        assert isinstance(pool.kwargs, dict)
+        ...
+
+
+def open_postgres(dsn: str, *, durability: str = "power") -> tuple[EventJournal, ReadModel]:
+    """The journal and the read models of the database at ``dsn``, made if it is empty.
+
+    Raises `InvalidInput` for an address that cannot be read, else `StoreError`.
+    """
+    recorder = PostgresRecorder(Datastore(parameters(dsn), durability=durability))
+    try:
+        recorder.create_table()
+    except BaseException:
+        recorder.close()
+        raise
+    mapper = StructMapper()
+    return EventJournal(recorder, mapper), PostgresReads(recorder, mapper)
+
+
+def _one(cursor: Cursor[TupleRow]) -> TupleRow:
+    row = cursor.fetchone()
+    assert row is not None
+    return row
+
+
+def _require_first(batch: Batch) -> None:
+    if batch.changes.new_tree is None:
+        raise ValueError(f"the stream {batch.tree} has to begin with tree.created")
+
+
+def _numbered(heads: list[Head], nums: Sequence[int]) -> list[Head]:
+    """The heads with the row numbers that new trees were given."""
+    for head in heads:
+        if head.num < 0:
+            head.num = nums[-head.num - 1]
+    return heads
+
+
+def _is_lost(connection: Connection[Any]) -> bool:
+    """Whether the server has ended an idle connection, found out without asking it."""
+    if connection.closed or connection.info.transaction_status is not TransactionStatus.IDLE:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    try:
+        while poll.poll(0):
+            connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return False

@@ -1,0 +1,143 @@
+"""What a commit stores, as rows by table and then as the columns that PostgreSQL takes."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...projections.status import Changes, TreeChange
+from .chain import Head
+from .journal import Batch
+from .postgres_arrays import Bools, Bytes, Column, Floats, Ints, Texts
+from .rows import TASK_BITS, task_row
+
+MAX_BYTES = 4 << 20
+"""What one statement carries at most, unless a single row is larger."""
+
+ROW_BYTES = 200
+"""What a row weighs about, without the JSON that users put in."""
+
+_TABLES: dict[str, tuple[type[Column], ...]] = {
+    "trees": (Texts, Texts, Texts, Texts, Texts),
+    "events": (Texts, Ints, Texts, Bytes, Bytes, Bytes),
+    "changed": (Ints, Ints, Texts, Texts, Texts, Texts, Ints, Bools, Texts),
+    "gone": (Ints, Texts),
+    "moved": (Ints,),
+    "tasks": (Ints, Texts, Texts, Texts, Texts, Ints, Texts, Texts, Texts, Texts, Texts),
+    "specs": (Ints, Texts, Texts, Texts, Ints, Texts, Texts, Texts, Texts),
+    "interrupted": (Ints,),
+    "progressed": (Ints, Floats, Texts),
+    "blobs": (Texts, Bytes),
+    "put": (Ints, Texts, Ints, Ints, Floats, Texts, Texts, Texts, Ints),
+    "ended": (Ints, Texts, Ints, Texts, Ints, Floats),
+    "touched": (Ints, Ints, Texts, Texts),
+}
+"""The parameters of ``apflow_append`` after the first, in the order in which it writes them."""
+
+_NOTHING = {name: [kind() for kind in kinds] for name, kinds in _TABLES.items()}
+
+Rows = dict[str, list[tuple[Any, ...]]]
+"""Rows by table. A row number may be -k, for the k-th tree that is new in the transaction."""
+
+
+def arguments(rows: Rows, nums: Sequence[int]) -> list[Column]:
+    """The parameters of one call; ``nums``: numbers of the trees made by calls before it."""
+    found: list[Column] = [Ints(nums)]
+    for name, kinds in _TABLES.items():
+        table = rows.get(name)
+        if table:
+            columns = zip(*table, strict=True)
+            found.extend(kind(column) for kind, column in zip(kinds, columns, strict=True))
+        else:
+            found.extend(_NOTHING[name])
+    return found
+
+
+def rows_of(batches: Sequence[Batch], heads: Sequence[Head]) -> Rows:
+    """All rows; ``heads[i].num`` is the row number of the tree of ``batches[i]``."""
+    rows: Rows = {name: [] for name in _TABLES}
+    events, touched = rows["events"], rows["touched"]
+    for batch, head in zip(batches, heads, strict=True):
+        for event, hash in zip(batch.stored, batch.hashes, strict=True):
+            events.append(
+                (batch.tree, event.originator_version, event.topic, event.state,
+                 event.body_hash, hash)
+            )  # fmt: skip
+        made, tree = batch.changes, batch.changes.tree
+        base = head.num << TASK_BITS
+        if tree.is_touch:
+            touched.append((head.num, tree.version, tree.updated_at, tree.status))
+        else:
+            _add_tree(rows, batch, tree, head.num)
+        _add_states(rows, made, base)
+        if made.added:
+            rows["tasks"].extend((base | n, *task_row(spec), at) for n, spec, at in made.added)
+        _add_rarities(rows, batch, base)
+    return rows
+
+
+def _add_tree(rows: Rows, batch: Batch, tree: TreeChange, num: int) -> None:
+    new = batch.changes.new_tree
+    if new is not None:
+        rows["trees"].append((batch.tree, new.uid, new.name, new.owner, new.created_at))
+    rows["changed"].append(
+        (num, tree.version, tree.updated_at, tree.status, tree.phase, tree.engine, tree.epoch,
+         tree.released, tree.completed_at)
+    )  # fmt: skip
+
+
+def _add_states(rows: Rows, made: Changes, base: int) -> None:
+    put, ended = rows["put"], rows["ended"]
+    for n, s in made.started.items():
+        put.append(
+            (base | n, s.status, s.attempt, s.generation, s.progress, s.message,
+             s.started_at, s.completed_at, s.ended)
+        )  # fmt: skip
+    for n, d in made.ended.items():
+        done = 1.0 if d.status == "completed" else None
+        ended.append((base | n, d.status, d.attempt, d.completed_at, d.ended, done))
+
+
+def _add_rarities(rows: Rows, batch: Batch, base: int) -> None:
+    """What few appends hold: interruptions, progress, changes of drafts, blobs."""
+    made = batch.changes
+    if made.interrupted:
+        rows["interrupted"].extend((base | n,) for n in made.interrupted)
+    if made.progressed:
+        rows["progressed"].extend(
+            (base | n, fraction, message) for n, (fraction, message) in made.progressed.items()
+        )
+    if made.respecified:
+        rows["specs"].extend((base | n, *task_row(spec)[1:]) for n, spec in made.respecified)
+    if made.removed:
+        rows["gone"].extend((base >> TASK_BITS, id) for id in made.removed)
+    if made.moved_away:
+        rows["moved"].append((base >> TASK_BITS,))
+    if batch.blobs:
+        rows["blobs"].extend(batch.blobs.items())
+
+
+def size_of(rows: Rows) -> int:
+    """About how many bytes the rows take."""
+    size = sum(map(len, rows.values())) * ROW_BYTES
+    size += sum(len(row[3]) for row in rows["events"])
+    for name in ("tasks", "specs", "blobs"):
+        size += sum(map(_weight, rows[name]))
+    return size
+
+
+def cut(rows: Rows) -> Iterator[Rows]:
+    """The same rows in the same order, in calls of at most `MAX_BYTES`."""
+    part: Rows = {}
+    size = 0
+    for name, table in rows.items():
+        for row in table:
+            weight = ROW_BYTES + _weight(row)
+            if size and size + weight > MAX_BYTES:
+                yield part
+                part, size = {}, 0
+            part.setdefault(name, []).append(row)
+            size += weight
+    yield part
+
+
+def _weight(row: Sequence[Any]) -> int:
+    return sum(len(value) for value in row if isinstance(value, str | bytes))

@@ -1,0 +1,27 @@
+"""What the status rows of all stores have in common."""
+
+import msgspec
+
+from ...domain.specs import TaskSpec
+
+TASK_BITS = 20
+"""`task.num` = `tree.num` << TASK_BITS | the task's number: one integer key, in tree order."""
+
+TaskRow = tuple[str, str, str, str | None, int, str, str, str, str]
+"""id, key, name, parent, priority, dependencies, inputs, params, schemas."""
+
+_encode = msgspec.json.encode
+
+
+def text(raw: msgspec.Raw) -> str:
+    """JSON bytes as the text that is stored."""
+    return bytes(raw).decode()
+
+
+def task_row(spec: TaskSpec) -> TaskRow:
+    """A specification as stored."""
+    return (
+        spec.id, spec.label, spec.name, spec.parent, spec.priority,
+        _encode(spec.dependencies).decode() if spec.dependencies else "[]",
+        text(spec.inputs), text(spec.params), text(spec.schemas),
+    )  # fmt: skip

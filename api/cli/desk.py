@@ -1,0 +1,97 @@
+"""What a command works with: the settings, the modules it was told to import, the open store."""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...domain.errors import InvalidInput, NotFound, StoreUnavailable
+from ..problems import AmbiguousId
+from ..settings import FLAG, Settings, load_settings
+from ..settings_sources import scheme
+from ..stores import Store
+from ..wiring import configure, load_modules, open_store, sqlite_path
+
+CANDIDATES = 10
+"""So many ids are named where the beginning of one is not enough."""
+
+
+class Desk:
+    """Settings, and the store they name."""
+
+    def __init__(self, settings: Settings, *, make: bool = True) -> None:
+        self.settings = settings
+        self.url = settings.store_url()
+        if not make and settings.database_url is not None:
+            require_there(self.url)
+        self.store: Store = open_store(self.url, durability=settings.durability)
+
+    @property
+    def place(self) -> str:
+        """The store as it may be shown: without its password."""
+        return without_password(self.url)
+
+    def command(self, *words: str) -> str:
+        """A command line that goes on here: with this store, where one was named, and imports."""
+        line = ["apflow", *words]
+        if self.settings.origins.get("database_url") == FLAG:
+            line += ["--store", self.place]
+        if self.settings.origins.get("imports") == FLAG:
+            line += [word for name in self.settings.imports for word in ("--import", name)]
+        return shlex.join(line)
+
+    def tree_id(self, prefix: str) -> str:
+        """The id of the one tree that begins so. Raises `NotFound`, `AmbiguousId`."""
+        if self.store.reads.tree(prefix) is not None:
+            return prefix
+        found = self.store.reads.ids_like(prefix, CANDIDATES + 1) if prefix else []
+        if not found:
+            raise NotFound("tree", prefix)
+        if len(found) > 1:
+            raise AmbiguousId(prefix, tuple(found[:CANDIDATES]), len(found) > CANDIDATES)
+        return found[0]
+
+
+def settle_in(imports: Sequence[str] | None, store: str | None = None) -> Settings:
+    """The settings in force; executors are configured and the modules named are imported.
+
+    Raises `InvalidInput`.
+    """
+    settings = load_settings(database_url=store, imports=tuple(imports) if imports else None)
+    configure(settings.for_executors())
+    if settings.imports:
+        _import(settings.imports)
+    return settings
+
+
+def _import(modules: Sequence[str]) -> None:
+    """The working directory is looked at last, so that nothing in it hides what is installed."""
+    for name in modules:
+        if name.endswith(".py") or os.sep in name:
+            raise InvalidInput(
+                f"--import takes a module, not a file: write {Path(name).stem} for {name}, "
+                "from the directory that holds it"
+            )
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)
+    load_modules(modules)
+
+
+def require_there(url: str) -> None:
+    """A store that was named and is not there is a slip of the pen: it is not made for a look."""
+    if scheme(url) not in ("", "sqlite"):
+        return
+    path = sqlite_path(url)
+    if not path.exists():
+        raise StoreUnavailable(f"there is no store at {path}. `apflow run` makes one.")
+
+
+def without_password(url: str) -> str:
+    """A URL with the password in it, if any, struck out."""
+    before, slashes, rest = url.partition("://")
+    user, at, place = rest.rpartition("@")
+    if not at:
+        return url
+    return f"{before}{slashes}{user.partition(':')[0]}:***@{place}"

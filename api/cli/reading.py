@@ -1,0 +1,143 @@
+"""The file that `apflow run` is given: as much of it as may be, and where its JSON goes wrong."""
+
+import re
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from ...domain.errors import InvalidGraph, InvalidInput
+from ...domain.intake import NewId, read
+from ...domain.specs import TreeOptions
+from ...engine.lifecycle import NewTree
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+STDIN: Final = "-"
+
+_BOM = b"\xef\xbb\xbf"
+_BYTE = re.compile(r" \(byte (\d+)\)$")
+_FIELDS: Final = ("name", "tasks", "limit", "start")
+
+
+class Wrapped(Struct):
+    """A tree with its name and options around its tasks."""
+
+    tasks: Raw
+    name: str | None = None
+    limit: int | None = None
+    start: bool = True
+
+
+def read_tree(file: str, new_id: NewId) -> NewTree:
+    """The tree in ``file``. Raises `InvalidInput` or, with all its faults, `InvalidGraph`."""
+    data = read_bytes(file)
+    what = "stdin" if file == STDIN else file
+    documents, wrapped = _documents(data, what)
+    try:
+        intake = read(documents, new_id)
+    except InvalidGraph as error:
+        if any(fault.code == "malformed" for fault in error.faults):
+            _require_json(data, what)
+        raise
+    root = next((spec.name for spec in intake.specs if spec.parent is None), "")
+    name = wrapped.name if wrapped is not None and wrapped.name else root
+    options = TreeOptions(limit=wrapped.limit) if wrapped is not None else TreeOptions()
+    return NewTree(intake.specs, name, intake.owner, options)
+
+
+def read_bytes(file: str) -> bytes:
+    """At most `MAX_BYTES`; what is larger is refused without being read to its end."""
+    try:
+        if file == STDIN:
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            path = Path(file)
+            if path.is_file() and path.stat().st_size > MAX_BYTES:
+                raise _too_large(file)
+            with path.open("rb") as stream:
+                data = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InvalidInput(
+            f"cannot read {file}: {reason}. Name a JSON file, or - for stdin."
+        ) from error
+    if len(data) > MAX_BYTES:
+        raise _too_large(file)
+    return data.removeprefix(_BOM)
+
+
+def _too_large(file: str) -> InvalidInput:
+    what = "stdin" if file == STDIN else file
+    return InvalidInput(
+        f"{what} holds more than {MAX_BYTES >> 20} MiB. Split the tree, "
+        "or let tasks fetch their large inputs themselves."
+    )
+
+
+def _documents(data: bytes, what: str) -> tuple[Sequence[Raw | bytes], Wrapped | None]:
+    """The JSON of each task that stands at the top, and what stands around them."""
+    kind = data.lstrip()[:1]
+    if kind not in (b"[", b"{"):
+        _require_json(data, what)
+        raise InvalidInput(f"{what} holds no tree: {_shape()}")
+    try:
+        if kind == b"[":
+            return msgspec.json.decode(data, type=list[Raw]), None
+        fields = msgspec.json.decode(data, type=dict[str, Raw])
+        if "tasks" not in fields:
+            return [data], None
+        wrapped = msgspec.json.decode(data, type=Wrapped)
+        return _tasks(wrapped.tasks), _checked(wrapped, fields, what)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        _require_json(data, what)
+        raise InvalidInput(f"{what} holds no tree: {error}. It is to be {_shape()}") from error
+
+
+def _tasks(tasks: Raw) -> list[Raw]:
+    """An array of tasks, or a single one with its children."""
+    return [tasks] if bytes(tasks[:1]) == b"{" else msgspec.json.decode(tasks, type=list[Raw])
+
+
+def _shape() -> str:
+    return 'an array of tasks, a task with "children", or {"name": …, "tasks": […]}.'
+
+
+def _checked(wrapped: Wrapped, fields: dict[str, Raw], what: str) -> Wrapped:
+    for name in fields:
+        if name not in _FIELDS:
+            close = get_close_matches(name, _FIELDS, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(_FIELDS)}."
+            raise InvalidInput(f"{what}: unknown field {name!r} beside the tasks. {hint}")
+    if not wrapped.start:
+        raise InvalidInput(f'{what} says "start": false, but run starts what it creates')
+    if wrapped.limit is not None and wrapped.limit < 1:
+        raise InvalidInput(f'{what}: "limit" is how many tasks may run at once: 1 or more')
+    return wrapped
+
+
+def _require_json(data: bytes, what: str) -> None:
+    """Raises `InvalidInput` with line and column where ``data`` is not JSON at all."""
+    try:
+        data.decode("utf-8")
+        msgspec.json.decode(data)
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{what} is not UTF-8 at {_place(data, error.start)}") from error
+    except RecursionError as error:
+        raise InvalidInput(f"{what} is nested too deeply") from error
+    except msgspec.MsgspecError as error:
+        found = _BYTE.search(str(error))
+        reason = _BYTE.sub("", str(error)).removeprefix("JSON is malformed: ")
+        where = _place(data, int(found[1]) if found else len(data))
+        raise InvalidInput(f"{what} is not JSON: {reason} at {where}") from error
+
+
+def _place(data: bytes, at: int) -> str:
+    """A byte's line and column, both from 1; columns count characters."""
+    before = data[:at]
+    line = before.count(b"\n") + 1
+    column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+    return f"line {line}, column {column}"
