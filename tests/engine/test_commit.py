@@ -102,8 +102,11 @@ def test_a_caller_writes_inline_only_when_nothing_else_goes_on(
     assert committer.may_inline(idle=idle, small=small) is inline
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_defect_in_the_writer_is_answered_and_the_next_caller_is_served() -> None:
+def test_a_defect_in_the_writer_is_answered_and_the_next_caller_is_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
     journal = FakeJournal()
     journal.fail_next = RuntimeError("a defect")
     committer = Committer(journal, lambda: None)
@@ -114,4 +117,5 @@ def test_a_defect_in_the_writer_is_answered_and_the_next_caller_is_served() -> N
         time.sleep(0.001)
     committer.submit([unit("b")], second)
     assert second.wait() == [None]
+    assert [type(each.exc_value) for each in seen] == [RuntimeError]
     committer.close()
