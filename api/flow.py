@@ -23,7 +23,7 @@ from .library.sessions import create_session
 from .stores import Store
 
 Spec = TreeBuilder | Sequence[Mapping[str, Any]] | Mapping[str, Any] | bytes | str
-"""A builder; an array of tasks; a nested tree; ``{"name", "tasks", "limit"}``; any of them as JSON."""
+"""A builder, an array of tasks, a nested tree, ``{"name", "tasks", "limit"}``, or JSON of these."""
 
 SETTLED = "tree.settled"
 _raws = msgspec.json.Decoder(list[Raw])
@@ -67,7 +67,7 @@ class TreeHandle:
         raise KeyError(key)
 
     async def events(self, after: int = 0) -> AsyncIterator[Recorded]:
-        """The history from version ``after + 1`` on, then what comes, until the tree has settled."""
+        """The history after version ``after``, then what comes, until the tree has settled."""
         while True:
             position = self._store.journal.position()
             recorded = None

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from ..domain.errors import NotADraft, OwnedElsewhere
+from ..domain.errors import InvalidTransition, NotADraft, OwnedElsewhere, StaleVersion
 from ..engine.actor import Actor, Observer
 from ..engine.engine import Engine
 from ..engine.lifecycle import resume, submit
@@ -27,9 +27,11 @@ async def run_to_end(
     """
     while store.tree(id).phase != "settled":
         async with store.engine() as engine:
+            taken = None
             async with store.taking(id):
                 running = engine.actors.get(id)
-                taken = None if running else await _take(store, engine, id, observers, before)
+                if running is None:
+                    taken = await _take(store, engine, id, observers, before)
             if running is not None:
                 await asyncio.shield(running.waiter())
                 return False
@@ -59,10 +61,13 @@ async def _take(
             await before()
         try:
             return await submit(engine, store.drafts.hand_over(id), observers=observers)
-        except NotADraft:
+        except (NotADraft, StaleVersion):  # another engine was quicker
             return None
-    resumed = await resume(engine, {id}, observers=lambda _: observers)
+    try:
+        resumed = await resume(engine, {id}, observers=lambda _: observers)
+    except StaleVersion:
+        return None
     for error in resumed.refused.values():
-        if not isinstance(error, OwnedElsewhere):
+        if not isinstance(error, OwnedElsewhere | InvalidTransition):  # the latter: it has settled
             raise error
     return resumed.taken[0] if resumed.taken else None

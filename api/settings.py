@@ -9,8 +9,8 @@ The first that names a key wins:
     ~/.config/apflow/config.toml
     defaults
 
-Whoever can write into the working directory is not the operator: its three files may not say what
-is imported or which programs may be run.
+Whoever can write into the working directory need not be the operator: its three files may not say
+what is imported, which programs may be run, or where secrets lie.
 """
 
 from collections.abc import Mapping

@@ -26,8 +26,8 @@ CONFIG: Final = Path("~/.config/apflow/config.toml")
 KEYS: Final = (
     "database_url", "state_dir", "imports", "durability", "command_enabled", "command_allow",
 )  # fmt: skip
-OPERATOR_ONLY: Final = frozenset({"imports", "command_enabled", "command_allow"})
-"""Not taken from files of the working directory."""
+OPERATOR_ONLY: Final = frozenset({"state_dir", "imports", "command_enabled", "command_allow"})
+"""Not taken from files of the working directory. Secrets lie in the state directory."""
 
 ELSEWHERE: Final = frozenset(
     {"URL", "TOKEN", "IDEMPOTENCY_KEY", "TEST_DSN", "PG_BIN", "CREWAI_PYTHON"}
@@ -136,8 +136,8 @@ def _require_known(variable: str) -> None:
 def _require_trusted(key: str, where: str) -> None:
     if key in OPERATOR_ONLY:
         raise InvalidInput(
-            f"{where} may not set {key!r}: who can write into the working directory would decide "
-            f"what runs. Use a flag, the variable {PREFIX}{_VARIABLES[key]} or {CONFIG}."
+            f"{where} may not set {key!r}, since it lies in the working directory, which may be "
+            f"anybody's. Set the variable {PREFIX}{_VARIABLES[key]}, or {key} in {CONFIG}."
         )
 
 

@@ -15,9 +15,13 @@ from ..adapters.backends.composite import Composite
 from ..adapters.backends.inline import Inline
 from ..adapters.backends.process import Processes
 from ..adapters.clock import SystemClock
+from ..adapters.executors.inventory import ExecutorInfo as ExecutorInfo
+from ..adapters.executors.inventory import describe
+from ..adapters.executors.inventory import inventory as all_executors
 from ..adapters.executors.invoke import invoke
 from ..adapters.executors.registration import default_registry, get_task_tree_hooks
 from ..adapters.feed import Feed
+from ..adapters.journal.care import Care as Care
 from ..adapters.journal.journal import EventJournal
 from ..adapters.liveness import FileLiveness, LocalLiveness, ProcessLiveness
 from ..domain.errors import InvalidInput, StoreUnavailable
@@ -45,12 +49,49 @@ def load_modules(names: Iterable[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except ImportError as error:
-            raise InvalidInput(
-                f"cannot import {name!r}: {error}. Name a module that Python finds from here."
-            ) from error
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code runs at its import
+            raise InvalidInput(_no_import(name, error)) from error
         if name not in _imported:
             _imported.append(name)
+
+
+def _no_import(name: str, error: BaseException) -> str:
+    sought = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    if sought and f"{name}.".startswith(f"{sought}."):
+        return (
+            f"cannot import {name!r}: there is no module {sought!r} among what is installed, "
+            "nor in the working directory"
+        )
+    return f"cannot import {name!r}: {type(error).__name__}: {error}"
+
+
+def inventory() -> list[ExecutorInfo]:
+    """All executors of this process, those that cannot be loaded among them."""
+    return all_executors(default_registry)
+
+
+def describe_executor(id: str) -> ExecutorInfo:
+    """One executor with its schema. Raises `NotFound`."""
+    return describe(default_registry, id)
+
+
+def care_of(store: Store) -> Care:
+    """What looking after the store needs."""
+    journal = store.journal
+    assert isinstance(journal, EventJournal)
+    if _scheme(store.url) == "sqlite":
+        care: Care = _adapter("sqlite_care").SQLiteCare(journal)
+        return care
+    return Care(journal)
+
+
+def owners_alive(store: Store, engines: Iterable[str]) -> dict[str, bool | None]:
+    """Which of these engines live; None where that cannot be told from here."""
+    liveness = _liveness(_scheme(store.url), _key(store.url))
+    try:
+        return {engine: liveness.alive(engine) for engine in engines}
+    finally:
+        liveness.leave()
 
 
 def new_id() -> str:
@@ -107,19 +148,16 @@ def _build(url: str, key: str, durability: str, writer: str) -> Store:
     scheme = _scheme(url)
     if scheme == "sqlite":
         journal, reads = _open_sqlite(Path(key), durability)
-        liveness: Any = partial(FileLiveness, Path(key))
     elif scheme == "postgresql":
         journal, reads = _adapter("postgres").open_postgres(url, durability=durability)
-        liveness = ProcessLiveness
     else:
         journal, reads = _adapter("memory").open_memory()
-        liveness = LocalLiveness
     feed = Feed(journal)
     clock = SystemClock()
     committer = Committer(journal, feed.wake, mode=writer)
 
     def make_engine(store: Store) -> Engine:
-        return _make_engine(store, journal, liveness(), clock)
+        return _make_engine(store, journal, _liveness(scheme, key), clock)
 
     def forget(store: Store) -> None:
         with _lock:
@@ -138,6 +176,12 @@ def _build(url: str, key: str, durability: str, writer: str) -> Store:
         make_engine=make_engine,
         on_close=forget,
     )
+
+
+def _liveness(scheme: str, key: str) -> Liveness:
+    if scheme == "sqlite":
+        return FileLiveness(Path(key))
+    return ProcessLiveness() if scheme == "postgresql" else LocalLiveness()
 
 
 def _adapter(name: str) -> Any:

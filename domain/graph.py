@@ -195,7 +195,7 @@ def _taken_from(held: dict[int, None], node: int) -> list[int]:
 
 
 def _circle(after: list[list[int]], knot: Sequence[int]) -> list[int]:
-    """The shortest cycle through the first of ``knot``: each node waits for the next in the list."""
+    """The shortest cycle through the first of ``knot``: each of the list waits for the next."""
     first, within = min(knot), set(knot)
     came_from: dict[int, int] = {}
     todo = [first]

@@ -135,10 +135,10 @@ class _Reader:
             key="" if key == self.ids[n] else key,
             parent=self._parent(key, task, nested),
             dependencies=self._dependencies(key, task) if task.dependencies else (),
-            inputs=_NOTHING if task.inputs is _NOTHING else self._object(key, "inputs", task.inputs),
-            params=_NOTHING if task.params is _NOTHING else self._object(key, "params", task.params),
+            inputs=_NOTHING if task.inputs is _NOTHING else self._json(key, "inputs", task.inputs),
+            params=_NOTHING if task.params is _NOTHING else self._json(key, "params", task.params),
             schemas=(
-                _NOTHING if task.schemas is _NOTHING else self._object(key, "schemas", task.schemas)
+                _NOTHING if task.schemas is _NOTHING else self._json(key, "schemas", task.schemas)
             ),
             priority=priority,
         )
@@ -213,7 +213,7 @@ class _Reader:
         self._fault("bad_dependency", key, message)
         return None
 
-    def _object(self, key: str, field: str, raw: Raw) -> Raw:
+    def _json(self, key: str, field: str, raw: Raw) -> Raw:
         if bytes(raw) == b"null":
             return _NOTHING
         if (fault := object_fault(bytes(raw), key, field)) is not None:

@@ -99,13 +99,14 @@ class Tree:
 
     ``ready`` holds the tasks that could start now, in the order in which they became ready;
     ``fresh`` those among them that became ready since somebody last emptied the list; ``due`` the
-    groups that have to start or end; ``blobs`` counts the large results; ``open`` counts the tasks that have not ended.
+    groups that have to start or end; ``blobs`` counts the large results; ``open`` counts the tasks
+    that have not ended.
     """
 
     __slots__ = (
         "adopted_into",
-        "blobs",
         "at",
+        "blobs",
         "due",
         "engine",
         "epoch",

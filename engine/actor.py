@@ -65,7 +65,9 @@ class Actor:
         return [
             phase.blob
             for _, phase in self._completed_dependencies(task)
-            if phase.blob is not None and phase.blob not in self.blobs
+            if phase.blob is not None
+            and phase.blob not in self.blobs
+            and phase.blob not in self.new_blobs
         ]
 
     def results(self, task: Task) -> list[tuple[str, Callable[[], Any]]]:
@@ -85,7 +87,8 @@ class Actor:
 
     def _json_of(self, phase: Completed) -> Raw | bytes:
         if phase.blob is not None:
-            return self.blobs.get(phase.blob) or self.new_blobs[phase.blob]
+            blob = self.blobs.get(phase.blob)
+            return self.new_blobs[phase.blob] if blob is None else blob
         return Raw(b"null") if phase.result is None else phase.result
 
     def waiter(self) -> "asyncio.Future[str]":

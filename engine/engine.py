@@ -7,28 +7,22 @@ in one commit. Only when it is durable are executors called and answers given.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from hashlib import sha256
 from typing import Any
-
-import msgspec
-from msgspec import Raw
 
 from ..domain import decide
 from ..domain.decide import Stamp
 from ..domain.decide.drafts import INLINE_BYTES
 from ..domain.errors import ApflowError, StoreUnavailable
-from ..domain.specs import ErrorInfo
 from ..domain.time import to_text
-from ..domain.tree import Task
 from .actor import Actor
-from .attempt import Attempt
 from .commit import Committer, Results
-from .dispatch import Dispatch, Entry, Key
+from .dispatch import Dispatch, Key
 from .garbage import Paused
-from .ports import Backend, Call, Clock, Executors, Journal, Kind, Liveness, Outcome, Returned
-from .prepare import Preparer
-from .turn import Active, Answer, Decision, Turn
+from .ports import Backend, Call, Clock, Executors, Journal, Liveness, Outcome, Returned
+from .starting import Starter
+from .turn import Answer, Decision, Turn
 
 log = logging.getLogger("aipartnerupflow.engine")
 
@@ -57,12 +51,11 @@ class Engine:
         self._backend = backend
         self._clock = clock
         self._dispatch = Dispatch(backend.pools())
-        self._preparer = Preparer(executors, backend, self._dispatch)
+        self._starter = Starter(self, self._dispatch, executors, backend)
         for key, size in (limits or {}).items():
             self._dispatch.limit(key, size)
         self._reports: list[tuple[Call, Outcome]] = []
         self._commands: list[tuple[Decision, asyncio.Future[Any]]] = []
-        self._active: dict[tuple[str, str], Active] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -127,16 +120,14 @@ class Engine:
             self._take_commands(turn)
             for actor in turn.touched:
                 turn.follow(actor)
-            self._offer(turn.touched)
-            self._start_ready(turn)
+            self._starter.offer(turn.touched)
+            self._starter.start_ready(turn)
         self._commit(turn)
 
     def _take_reports(self, turn: Turn) -> None:
         reports, self._reports = self._reports, []
         for call, outcome in reports:
-            active = self._active.pop((call.tree, call.task), None)
-            if active is not None:
-                self._dispatch.free(active.keys)
+            self._starter.ended(call)
             actor = self.actors.get(call.tree)
             if actor is None:
                 log.warning("dropped a report of task %s: its tree is not run here", call.task)
@@ -171,105 +162,6 @@ class Engine:
                 turn.touch(actor)
             turn.answers.append(Answer(future, actor, value))
 
-    def _offer(self, actors: Iterable[Actor]) -> None:
-        offer = self._dispatch.offer
-        for actor in actors:
-            tree = actor.tree
-            if tree.fresh:
-                fresh, tree.fresh = tree.fresh, []
-                for n in fresh:
-                    offer(actor, n, tree.at_n(n).spec.priority)
-
-    # -- starting
-
-    def _start_ready(self, turn: Turn) -> None:
-        for entry in self._dispatch.ready():
-            actor, n = entry[2], entry[3]
-            if n in actor.tree.ready and n not in actor.preparing and self.drives(actor):
-                self._try_start(turn, entry, actor, actor.tree.at_n(n))
-
-    def _try_start(self, turn: Turn, entry: Entry, actor: Actor, task: Task) -> None:
-        place = self._preparer.place(actor, task)
-        if place is None:
-            self._refuse(turn, actor, task, self._preparer.no_executor(actor, task))
-            return
-        kind, keys = place
-        if not self._dispatch.take(entry, keys):
-            return
-        if self._preparer.has_hooks or (actor.tree.blobs and actor.missing_blobs(task)):
-            waiting = self._in_background(self._prepare_slowly(actor, task, kind, keys))
-            actor.preparing[task.n] = waiting
-        else:
-            self._start(turn, actor, task, kind, keys)
-
-    def _start(
-        self, turn: Turn, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]
-    ) -> None:
-        port = Attempt(self, actor, task.spec.id, task.attempt + 1)
-        ready = self._preparer.prepare(actor, task, kind, port)
-        if ready.call is None:
-            self._dispatch.free(keys)
-            assert ready.fault is not None
-            self._refuse(turn, actor, task, ready.fault)
-            return
-        self._launch(turn, actor, task, ready.call, keys, None)
-
-    def _launch(
-        self, turn: Turn, actor: Actor, task: Task, call: Call, keys: tuple[Key, ...],
-        inputs: Raw | None,
-    ) -> None:  # fmt: skip
-        actor.apply(decide.start(actor.tree, task.n, turn.stamp(actor), inputs=inputs))
-        turn.touch(actor)
-        if actor.tree.due:
-            turn.follow(actor)
-        self._active[call.tree, call.task] = Active(call, keys)
-        turn.launches.append((actor, call))
-
-    def _refuse(self, turn: Turn, actor: Actor, task: Task, fault: ErrorInfo) -> None:
-        """The task fails before its executor is reached."""
-        actor.apply(decide.start(actor.tree, task.n, turn.stamp(actor), fault=fault))
-        turn.touch(actor)
-        turn.follow(actor)
-        self._offer((actor,))
-
-    async def _prepare_slowly(
-        self, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]
-    ) -> None:
-        """Fetch large results and let hooks have their say, holding the slots meanwhile."""
-        changed: Raw | None = None
-        call: Call | None = None
-        fault: ErrorInfo | None = None
-        try:
-            for blob in actor.missing_blobs(task):
-                actor.blobs[blob] = await asyncio.to_thread(self.journal.read_blob, blob)
-            port = Attempt(self, actor, task.spec.id, task.attempt + 1)
-            ready = self._preparer.prepare(actor, task, kind, port)
-            call, fault = ready.call, ready.fault
-            if call is not None and self._preparer.has_hooks:
-                inputs = await self._preparer.hooks(call)
-                if inputs is not None:
-                    changed = Raw(msgspec.json.encode(inputs))
-                    call = msgspec.structs.replace(call, inputs=inputs)
-        except ApflowError as error:
-            fault = ErrorInfo(type(error).__name__, str(error))
-        except asyncio.CancelledError:
-            self._dispatch.free(keys)
-            raise
-
-        def decision(turn: Turn) -> tuple[Actor | None, None]:
-            actor.preparing.pop(task.n, None)
-            if not self.drives(actor) or task.n not in actor.tree.ready:
-                self._dispatch.free(keys)
-                return None, None
-            if fault is not None or call is None:
-                self._dispatch.free(keys)
-                self._refuse(turn, actor, task, fault or ErrorInfo("not_prepared", ""))
-            else:
-                self._launch(turn, actor, task, call, keys, changed)
-            return actor, None
-
-        self.post(decision)
-
     # -- committing
 
     def _commit(self, turn: Turn) -> None:
@@ -278,7 +170,7 @@ class Engine:
             self._answer(turn, {})
             return
         units = [(actor.to_append(),) for actor in actors]
-        idle = len(self._active) == len(turn.launches)
+        idle = self._starter.active == len(turn.launches)
         if self._committer.may_inline(idle=idle, small=turn.is_small()):
             self._committed(turn, actors, self._committer.commit(units))
             return
@@ -334,7 +226,8 @@ class Engine:
 
     def _lose(self, actor: Actor, error: ApflowError) -> None:
         """The state is ahead of the store: drop it, and what runs for it."""
-        log.warning("tree %s is no longer run by this engine: %s", actor.tree.id, error)
+        if actor.stored:  # else it was never stored, and who asked for it hears of it
+            log.warning("tree %s is no longer run by this engine: %s", actor.tree.id, error)
         self.let_go(actor)
         actor.abandon(error)
 
@@ -345,11 +238,10 @@ class Engine:
         for waiting in actor.preparing.values():
             waiting.cancel()
         actor.preparing.clear()
-        stops = []
-        for key, active in [item for item in self._active.items() if item[0][0] == actor.tree.id]:
-            del self._active[key]
-            self._dispatch.free(active.keys)
-            stops.append(self._in_background(self._backend.stop(active.call)))
+        stops = [
+            self.in_background(self._backend.stop(call))
+            for call in self._starter.take_back(actor.tree.id)
+        ]
         if not self.actors and self.on_idle is not None:
             self.on_idle()
         return stops
@@ -387,7 +279,8 @@ class Engine:
         await self._backend.close()
         self.liveness.leave()
 
-    def _in_background(self, coroutine: Any) -> "asyncio.Task[Any]":
+    def in_background(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Run a coroutine beside the turns; it ends with the engine."""
         task: asyncio.Task[Any] = self.loop.create_task(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)

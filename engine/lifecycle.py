@@ -175,7 +175,7 @@ async def _take(
     if owner_lives and not take_over:
         raise OwnedElsewhere(open_tree.id, open_tree.engine)
     tree = await asyncio.to_thread(load, engine.journal, open_tree.id)
-    missing = missing_executors(engine, tree)
+    missing = missing_executors(engine.executors, tree)
     if missing:
         raise ExecutorMissing(tree.id, missing)
 
@@ -190,9 +190,9 @@ async def _take(
     return actor
 
 
-def missing_executors(engine: Engine, tree: Tree) -> dict[str, str]:
+def missing_executors(executors: Executors, tree: Tree) -> dict[str, str]:
     """Executors that unfinished tasks of ``tree`` need and this process lacks, with their modules."""
-    registered = engine.executors.module_of
+    registered = executors.module_of
     absent = {n for n, ref in enumerate(tree.executors) if registered(ref.id) is None}
     if not absent:
         return {}

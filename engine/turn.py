@@ -9,19 +9,11 @@ from msgspec import Struct
 from ..domain import decide
 from ..domain.decide import Stamp
 from .actor import Actor
-from .dispatch import Key
 from .ports import Call
 
 SMALL_BYTES = 64 * 1024
 EVENT_BYTES = 300
 """What a stored event weighs about, without the JSON that users put in."""
-
-
-class Active(Struct, gc=False):
-    """An attempt that holds slots."""
-
-    call: Call
-    keys: tuple[Key, ...]
 
 
 Decision = Callable[["Turn"], tuple[Actor | None, Any]]

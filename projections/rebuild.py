@@ -45,54 +45,62 @@ class Difference(Struct, frozen=True):
         return f"{self.table} {self.key}: {', '.join(columns)} not as in the log"
 
 
-class StatusRows(Protocol):
-    """Status tables in the making, inside a transaction; empty at first."""
+class StatusCopy(Protocol):
+    """Status tables beside the stored ones, empty at first. Not shared between threads.
+
+    A copy does not ask for task ids to be unique: within a batch trees are written one by one, so
+    a task that moves from one to another may stand in both for a while.
+    """
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All that is read in the block is as of one moment. Holds nobody up."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """One transaction; those who append wait for its end, readers see the rows of before."""
 
     def page(self, after: int, limit: int) -> Sequence[e.Recorded]:
         """At most ``limit`` events of the store after position ``after``."""
 
     def write(self, made: Sequence[TreeChanges]) -> None:
-        """Change rows; new trees get the next number. A task may still be in the tree it left:
-        the events of an adoption can stand in two batches.
+        """Change rows of the copy. New trees are numbered as they come."""
+
+    def differences(self, position: int, limit: int) -> Sequence[Difference]:
+        """At most ``limit`` differences a table between stored rows and copy, which stands at
+        ``position``.
         """
 
-    def finish(self, position: int) -> None:
-        """The rows stand at ``position``, that of the last event."""
-
-
-class StatusCopy(StatusRows, Protocol):
-    """Status tables made beside the stored ones."""
-
-    def differences(self, limit: int) -> Sequence[Difference]:
-        """At most ``limit`` differences a table between the stored rows and these."""
+    def replace(self, position: int) -> None:
+        """Make the stored rows those of the copy, which stands at ``position``."""
 
 
 class StatusStore(Protocol):
     """The status tables of a store. Blocking; any thread may call."""
 
-    def rewriting(self) -> AbstractContextManager[StatusRows]:
-        """Make the stored rows anew. Writers wait; readers see the old rows until the block ends,
-        and for good when it raises.
-        """
-
-    def beside(self) -> AbstractContextManager[StatusCopy]:
-        """Make a copy from one snapshot of the store; it is gone after the block."""
+    def copy(self, *, writable: bool = False) -> AbstractContextManager[StatusCopy]:
+        """Tables for a copy, gone after the block; ``writable`` where `replace` will follow."""
 
 
-class Rebuilt(Struct, frozen=True):
-    """How much was replayed, and the position of the last event."""
+class Rebuilt(Struct):
+    """How many events were replayed, and the position of the last one."""
 
-    events: int
-    position: int
+    events: int = 0
+    position: int = 0
 
 
 def rebuild(store: StatusStore, *, batch: int = BATCH) -> Rebuilt:
-    """Make all status rows again from the log, in one transaction. Raises `StoreError`.
+    """Make all status rows again from the log and put them in place, in one transaction.
 
-    Engines that run meanwhile wait for the end; better none does.
+    Engines may run meanwhile: they wait only while the rows are put in place. Raises `StoreError`,
+    with nothing changed.
     """
-    with store.rewriting() as rows:
-        return _replay(rows, batch)
+    replay, done = Replay(), Rebuilt()
+    with store.copy(writable=True) as copy:
+        with copy.snapshot():
+            _take(copy, replay, done, batch)
+        with copy.exclusive():
+            _take(copy, replay, done, batch)
+            copy.replace(done.position)
+    return done
 
 
 def compare(
@@ -102,20 +110,18 @@ def compare(
 
     Changes nothing and holds nobody up. Raises `StoreError`.
     """
-    with store.beside() as rows:
-        done = _replay(rows, batch)
-        return done, rows.differences(limit)
+    done = Rebuilt()
+    with store.copy() as copy, copy.snapshot():
+        _take(copy, Replay(), done, batch)
+        return done, copy.differences(done.position, limit)
 
 
-def _replay(rows: StatusRows, batch: int) -> Rebuilt:
-    replay = Replay()
-    count = position = 0
-    while page := rows.page(position, batch):
-        rows.write(replay.changes(page))
-        count += len(page)
-        position = page[-1].position
-    rows.finish(position)
-    return Rebuilt(count, position)
+def _take(copy: StatusCopy, replay: "Replay", done: Rebuilt, batch: int) -> None:
+    """Take into the copy what stands in the log behind ``done``."""
+    while page := copy.page(done.position, batch):
+        copy.write(replay.changes(page))
+        done.events += len(page)
+        done.position = page[-1].position
 
 
 class _Numbers(Struct):

@@ -37,7 +37,9 @@ class FakeJournal:
                 raise error
             appends = [append for unit in units for append in unit]
             self._check(appends)
-            self.commits.append([recorded for append in appends for recorded in self._store(append)])
+            self.commits.append(
+                [recorded for append in appends for recorded in self._store(append)]
+            )
             return len(self.log)
 
     def _check(self, appends: Sequence[Append]) -> None:

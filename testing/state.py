@@ -1,9 +1,7 @@
 """Whether two trees are in the same state, and where they differ."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
-
-from msgspec import structs
 
 from ..domain.tree import Task, Tree
 
@@ -11,40 +9,31 @@ LIVE_ONLY = frozenset({"fresh"})
 """What an engine empties as it goes, so that a replay cannot have it."""
 
 
-def differences(one: Tree, other: Tree, *, ignore: Iterable[str] = LIVE_ONLY) -> list[str]:
+def differences(one: Tree, other: Tree, *, ignore: Collection[str] = LIVE_ONLY) -> list[str]:
     """Every slot of the trees and every field of their tasks that differs; empty: the same state.
 
     The order of what is ready, due or running counts: decisions follow it.
     """
-    left, right = state_of(one), state_of(other)
-    for name in ignore:
-        del left[name], right[name]
-    return list(_differences("", left, right))
+    found: list[str] = []
+    for name in Tree.__slots__:
+        left, right = getattr(one, name), getattr(other, name)
+        if name in ignore or _same(left, right):
+            continue
+        if name == "tasks" and len(left) == len(right):
+            found.extend(_between_tasks(left, right))
+        else:
+            found.append(f"{name}: {left!r} != {right!r}")
+    return found
 
 
-def state_of(tree: Tree) -> dict[str, Any]:
-    """Everything a tree knows, as plain values that can be compared."""
-    return {name: _plain(getattr(tree, name)) for name in Tree.__slots__}
+def _same(left: Any, right: Any) -> bool:
+    ordered = not isinstance(left, dict) or list(left) == list(right)
+    return ordered and bool(left == right)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Task):
-        return {name: _plain(field) for name, field in structs.asdict(value).items()}
-    if isinstance(value, dict):
-        return list(value.items())
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _differences(where: str, left: Any, right: Any) -> Iterable[str]:
-    if left == right:
-        return
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
-        for name in left:
-            yield from _differences(f"{where}.{name}", left[name], right[name])
-    elif where == ".tasks" and len(left) == len(right):
-        for n, (a, b) in enumerate(zip(left, right, strict=True)):
-            yield from _differences(f"{where}[{n}]", a, b)
-    else:
-        yield f"{where.removeprefix('.')}: {left!r} != {right!r}"
+def _between_tasks(left: Sequence[Task | None], right: Sequence[Task | None]) -> Iterator[str]:
+    for n, (a, b) in enumerate(zip(left, right, strict=True)):
+        for name in Task.__struct_fields__:
+            x, y = getattr(a, name, None), getattr(b, name, None)
+            if x != y:
+                yield f"tasks[{n}].{name}: {x!r} != {y!r}"

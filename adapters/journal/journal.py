@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ...domain.errors import NotFound, StaleVersion, StoreError
+from ...domain.errors import IdTaken, NotFound, StaleVersion, StoreError, StoreUnavailable
 from ...domain.events import AnyEvent, Recorded
 from ...engine.ports import Append, OpenTree, Unit
 from ...projections.status import Changes, changes
@@ -62,6 +62,9 @@ class Recorder(Protocol):
 
     def blob(self, hash: str) -> bytes | None: ...
 
+    def ids_taken(self, ids: Sequence[str]) -> Sequence[str]:
+        """Which of these task ids exist."""
+
     def open_work(self) -> Sequence[OpenTree]: ...
 
     def position(self) -> int: ...
@@ -103,6 +106,8 @@ class EventJournal:
             position = self.recorder.record(batches)
         except VersionTaken as error:
             raise self._stale(batches) from error
+        except IdTaken as error:
+            raise IdTaken(error.ids or self._taken(batches)) from error
         except StoreError:
             if not self._is_stored(batches):
                 raise
@@ -127,6 +132,10 @@ class EventJournal:
                 return StaleVersion(batch.tree, batch.expected)
         return StaleVersion(batches[0].tree, batches[0].expected)
 
+    def _taken(self, batches: Sequence[Batch]) -> Sequence[str]:
+        """Which ids of new tasks exist."""
+        return self.recorder.ids_taken([spec.id for b in batches for _, spec, _ in b.changes.added])
+
     def _is_stored(self, batches: Sequence[Batch]) -> bool:
         """Whether a commit that reported an error happened all the same.
 
@@ -139,8 +148,11 @@ class EventJournal:
                 == batch.hashes[-1]
                 for batch in batches
             )
-        except StoreError:
-            return False
+        except StoreError as error:
+            raise StoreUnavailable(
+                "the store was lost in the middle of a commit, and whether it was stored cannot "
+                f"be found out ({error}) Look at the tree before you repeat the command."
+            ) from error
 
     def read(self, tree: str, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
         """See `engine.ports.Journal.read`."""

@@ -6,6 +6,7 @@ chooses a class by import path.
 """
 
 import os
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -93,8 +94,11 @@ class StructMapper(Mapper[str]):
             raise StoreCorrupt(f"a stored event {topic!r} cannot be read: {error}") from error
 
     def body_hash(self, state: bytes) -> bytes:
-        """The SHA-256 of the body in a stored state."""
-        return sha256(state if self._plain else self._unpack(state)).digest()
+        """The SHA-256 of the body in a stored state; of nothing where it cannot be unpacked."""
+        try:
+            return sha256(state if self._plain else self._unpack(state)).digest()
+        except StoreCorrupt:
+            return sha256(b"").digest()
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
         """The library's name for `encode`; takes a `Recorded`."""
@@ -114,8 +118,14 @@ class StructMapper(Mapper[str]):
         return self.cipher.encrypt(body) if self.cipher else body
 
     def _unpack(self, state: bytes) -> bytes:
-        body = self.cipher.decrypt(state) if self.cipher else state
-        return self.compressor.decompress(body) if self.compressor else body
+        try:
+            body = self.cipher.decrypt(state) if self.cipher else state
+            return self.compressor.decompress(body) if self.compressor else body
+        except (ValueError, zlib.error) as error:
+            raise StoreCorrupt(
+                f"a stored event cannot be decrypted or decompressed ({error}). Check the key; "
+                "`apflow doctor` tells more."
+            ) from error
 
 
 def _decode_old(topic: str, body: bytes) -> AnyEvent:

@@ -7,7 +7,6 @@ goes on from a stream whose end is not held in memory, takes several statements 
 which the server ends when this process stands still in it.
 """
 
-import select
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,6 @@ from typing import Any
 import eventsourcing.postgres as library
 import psycopg
 from psycopg import Connection, Cursor
-from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, TupleRow, tuple_row
 
 from ...domain.errors import StaleVersion, StoreUnavailable
@@ -28,14 +26,21 @@ from .heads import Heads
 from .journal import PAGE, Batch, EventJournal, Row
 from .mapper import StructMapper
 from .postgres_arrays import Texts
-from .postgres_connect import IDLE_TIMEOUT, POOL_SIZE, Datastore, parameters, query
+from .postgres_connect import (
+    IDLE_TIMEOUT,
+    POOL_SIZE,
+    Datastore,
+    Writer,
+    parameters,
+    query,
+    storable,
+)
 from .postgres_faults import from_postgres
 from .postgres_reads import PostgresReads
 from .postgres_rows import MAX_BYTES, Rows, arguments, cut, rows_of, size_of
-from .sql import script, statements
+from .postgres_schema import make_schema
+from .sql import statements
 
-SCHEMA_VERSION = 1
-OLDEST_SERVER = 14
 PATIENCE = 10.0
 """Seconds for which a lost server may take to come back and say whether a commit happened."""
 
@@ -50,50 +55,13 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         self.store = datastore
         self._writing = threading.Lock()
         self._heads = Heads()
-        self._writer: Connection[DictRow] | None = None
+        self._writer = Writer(datastore)
         self._closed = False
 
     def create_table(self) -> None:
         """Make what is missing; refuse a store that a later version made."""
         with self._writing, self._translated():
-            connection = self._connection()
-            self._check_server(connection)
-            cursor = connection.cursor(row_factory=tuple_row)
-            if self._schema_version(cursor):
-                return
-            with connection.transaction():
-                cursor.execute(query(_sql.lock_schema))
-                if not self._schema_version(cursor):
-                    cursor.execute(query(script("postgres_schema")), prepare=False)
-                    marks = (SCHEMA_VERSION, self.table_migration_identifier)
-                    cursor.execute(query(_sql.mark_schema), marks)
-
-    def _check_server(self, connection: Connection[Any]) -> None:
-        version = connection.info.server_version // 10_000
-        if version < OLDEST_SERVER:
-            raise StoreUnavailable(
-                f"the store {self.store.label} is on PostgreSQL {version}; "
-                f"{OLDEST_SERVER} or later is needed"
-            )
-        encoding = connection.info.parameter_status("server_encoding")
-        if encoding != "UTF8":
-            raise StoreUnavailable(
-                f"the store {self.store.label} has the encoding {encoding}; make the database with "
-                "the encoding UTF8"
-            )
-
-    def _schema_version(self, cursor: Cursor[TupleRow]) -> int:
-        """0 where there is no store yet."""
-        if not _one(cursor.execute(query(_sql.has_schema)))[0]:
-            return 0
-        row = cursor.execute(query(_sql.schema_version)).fetchone()
-        found = int(row[0]) if row else 0
-        if found > SCHEMA_VERSION:
-            raise StoreUnavailable(
-                f"the store {self.store.label} was made by a later version of aipartnerupflow. "
-                "Upgrade to use it; nothing was changed."
-            )
-        return found
+            make_schema(self._writer.connection(), self.store.label)
 
     def insert_events(self, stored_events: Any, **kwargs: Any) -> Sequence[int] | None:
         """Not this way: without the tree's row changes the status would not follow the log."""
@@ -107,7 +75,8 @@ class PostgresRecorder(library.PostgresProcessRecorder):
     def record(self, batches: Sequence[Batch]) -> int:
         """See `journal.Recorder.record`."""
         with self._writing, self._translated():
-            connection = self._connection()
+            self._check_open()
+            connection = self._writer.connection()
             try:
                 heads, position = self._write(connection, batches)
             except BaseException:
@@ -159,9 +128,7 @@ class PostgresRecorder(library.PostgresProcessRecorder):
             heads.append(Head(batch.expected + len(batch.stored), batch.hashes[-1], head.num))
         return heads
 
-    def _send(
-        self, cursor: Cursor[TupleRow], rows: Rows, nums: list[int]
-    ) -> tuple[list[int], int]:
+    def _send(self, cursor: Cursor[TupleRow], rows: Rows, nums: list[int]) -> tuple[list[int], int]:
         """One call; outside a transaction it is its own commit."""
         cursor.execute(query(_sql.append), arguments(rows, nums), prepare=True)
         made, last = _one(cursor)
@@ -177,7 +144,8 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         while True:
             try:
                 with self._writing, self._translated():
-                    cursor = self._connection().cursor(binary=True, row_factory=tuple_row)
+                    self._check_open()
+                    cursor = self._writer.connection().cursor(binary=True, row_factory=tuple_row)
                     cursor.execute(query(_sql.await_writer), prepare=True)
                     row = cursor.execute(query(_sql.hash_at), (tree, version)).fetchone()
                     return None if row is None else row[0]
@@ -220,7 +188,7 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         """See `journal.Recorder.position`."""
         return self.query(_sql.position)[0][0] or 0
 
-    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
         """Rows of a statement that changes nothing, for the read models too.
 
         Pooled connections that a restarted server has left behind are passed over.
@@ -233,7 +201,7 @@ class PostgresRecorder(library.PostgresProcessRecorder):
                 connection = pool.getconn()
                 try:
                     cursor = connection.cursor(binary=True, row_factory=tuple_row)
-                    return cursor.execute(query(sql), parameters, prepare=True).fetchall()
+                    return cursor.execute(query(sql), storable(parameters), prepare=True).fetchall()
                 except psycopg.OperationalError:
                     if not connection.closed or not left:
                         raise
@@ -247,22 +215,8 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         """See `journal.Recorder.close`."""
         with self._writing:
             self._closed = True
-            self._drop_writer()
-        self.store.close()
-
-    def _connection(self) -> Connection[DictRow]:
-        """The writer's connection, a new one where the server has ended it."""
-        self._check_open()
-        if self._writer is not None and _is_lost(self._writer):
-            self._drop_writer()
-        if self._writer is None:
-            self._writer = self.store.connect()
-        return self._writer
-
-    def _drop_writer(self) -> None:
-        if self._writer is not None:
             self._writer.close()
-            self._writer = None
+        self.store.close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -282,9 +236,33 @@ class Factory(library.PostgresFactory):
 
     def __init__(self, env: Any) -> None:
         super().__init__(env)
-        pool = self.datastore.pool
+        made, pool = self.datastore, self.datastore.pool
         assert isinstance(pool.kwargs, dict)
-        ...
+        idle = self.env.get(self.POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT)
+        self.datastore = Datastore(
+            {key: value for key, value in pool.kwargs.items() if key != "row_factory"},
+            durability=self.env.get("APFLOW_DURABILITY") or "power",
+            schema=made.schema,
+            lock_timeout=made.lock_timeout,
+            idle_timeout=float(idle) if idle else IDLE_TIMEOUT,
+            get_password=pool.get_password_func,
+            pool={
+                "min_size": pool.min_size,
+                "max_size": pool.max_size,
+                "timeout": pool.timeout,
+                "max_waiting": pool.max_waiting,
+                "max_lifetime": pool.max_lifetime,
+                "check": library.ConnectionPool.check_connection if made.pre_ping else None,
+            },
+        )
+
+    def process_recorder(self) -> PostgresRecorder:
+        """Our recorder on our datastore, its tables made."""
+        assert isinstance(self.datastore, Datastore)
+        recorder = PostgresRecorder(self.datastore)
+        if self.env_create_table():
+            recorder.create_table()
+        return recorder
 
 
 def open_postgres(dsn: str, *, durability: str = "power") -> tuple[EventJournal, ReadModel]:
@@ -319,17 +297,3 @@ def _numbered(heads: list[Head], nums: Sequence[int]) -> list[Head]:
         if head.num < 0:
             head.num = nums[-head.num - 1]
     return heads
-
-
-def _is_lost(connection: Connection[Any]) -> bool:
-    """Whether the server has ended an idle connection, found out without asking it."""
-    if connection.closed or connection.info.transaction_status is not TransactionStatus.IDLE:
-        return True
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    try:
-        while poll.poll(0):
-            connection.pgconn.consume_input()
-    except psycopg.OperationalError:
-        return True
-    return False

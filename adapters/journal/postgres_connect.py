@@ -1,23 +1,25 @@
 """Connections to PostgreSQL: where to, and what each of ours must be set to."""
 
-from collections.abc import Callable, Mapping
+import select
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, LiteralString, cast
 
 import eventsourcing.postgres as library
 import psycopg
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
 from ...domain.errors import InvalidInput
-from .postgres_arrays import register
+from .postgres_arrays import clean, register
 from .sql import statements
 
 LOCK_TIMEOUT = 10
 """Seconds to wait for another writer's transaction."""
 STATEMENT_TIMEOUT = 60
 IDLE_TIMEOUT = 2
-"""Seconds for which a stopped engine may keep a transaction open, and with it all writers waiting."""
+"""Seconds for which an engine that stands still may hold a transaction, and all writers with it."""
 CONNECT_TIMEOUT = 5
 POOL_SIZE = 10
 
@@ -35,9 +37,16 @@ _DEFAULTS: Mapping[str, Any] = {
 _sql = statements("postgres")
 
 
-def query(sql: str) -> LiteralString:
+def query(sql: Any) -> LiteralString:
     """A statement out of our ``.sql`` files, which is as good as a literal."""
     return cast(LiteralString, sql)
+
+
+def storable(values: Sequence[Any] | Mapping[str, Any]) -> Sequence[Any] | Mapping[str, Any]:
+    """Parameters as PostgreSQL can hold them: a text with a NUL finds nothing and is no error."""
+    if isinstance(values, Mapping):
+        return {k: clean(v) if isinstance(v, str) else v for k, v in values.items()}
+    return [clean(value) if isinstance(value, str) else value for value in values]
 
 
 def parameters(dsn: str) -> dict[str, Any]:
@@ -48,7 +57,9 @@ def parameters(dsn: str) -> dict[str, Any]:
     scheme, slashes, rest = dsn.partition("://")
     if slashes:
         authority = rest.partition("?")[0].partition("/")[0]
-        found = None if authority.count("@") > 1 else _parsed(f"{scheme.partition('+')[0]}://{rest}")
+        found = (
+            None if authority.count("@") > 1 else _parsed(f"{scheme.partition('+')[0]}://{rest}")
+        )
     else:
         found = _parsed(dsn)
     if found is None:
@@ -149,3 +160,39 @@ class Datastore(library.PostgresDatastore):
         """The text without the password, should it be in it."""
         password = self.parameters.get("password")
         return text.replace(password, "***") if password else text
+
+
+class Writer:
+    """The connection that writes; a new one where the server has ended the last."""
+
+    def __init__(self, datastore: Datastore) -> None:
+        self._datastore = datastore
+        self._held: Connection[DictRow] | None = None
+
+    def connection(self) -> Connection[DictRow]:
+        """A connection that was alive a moment ago, outside any transaction."""
+        if self._held is not None and _is_lost(self._held):
+            self.close()
+        if self._held is None:
+            self._held = self._datastore.connect()
+        return self._held
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+
+def _is_lost(connection: Connection[Any]) -> bool:
+    """Whether the server has ended an idle connection, found out without asking it."""
+    if connection.closed or connection.info.transaction_status is not TransactionStatus.IDLE:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    try:
+        while poll.poll(0):
+            connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return False

@@ -25,7 +25,7 @@ _REFUSED = ("authentication failed", "no password supplied", "pg_hba.conf", "doe
 
 
 def from_postgres(error: psycopg.Error, store: str, text: str) -> Exception:
-    """The error to raise for ``error`` of ``store``; ``text`` is what it says, no password in it."""
+    """The error to raise for ``error`` of ``store``, which says ``text``, without a password."""
     match error:
         case errors.UniqueViolation():
             return _taken(error, store, text)
@@ -55,6 +55,8 @@ def from_postgres(error: psycopg.Error, store: str, text: str) -> Exception:
             )
         case psycopg.OperationalError():
             return _unavailable(error, store, text)
+        case _:
+            pass
     if isinstance(error, _DAMAGED):
         return StoreCorrupt(f"the store {store} is damaged ({text}). Restore it from a backup.")
     if isinstance(error, _NO_TABLES):

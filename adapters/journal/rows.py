@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ...domain.specs import TaskSpec
+from ...domain.specs import EMPTY_OBJECT, TaskSpec
 
 TASK_BITS = 20
 """`task.num` = `tree.num` << TASK_BITS | the task's number: one integer key, in tree order."""
@@ -15,7 +15,7 @@ _encode = msgspec.json.encode
 
 def text(raw: msgspec.Raw) -> str:
     """JSON bytes as the text that is stored."""
-    return bytes(raw).decode()
+    return "{}" if raw is EMPTY_OBJECT else bytes(raw).decode()
 
 
 def task_row(spec: TaskSpec) -> TaskRow:

@@ -137,9 +137,7 @@ def ending(
     return _NULL if isinstance(event.result, UnsetType) else event.result, None
 
 
-def task_view(
-    row: Sequence[Any], n: int, result: Raw | None, error: ErrorInfo | None
-) -> TaskView:
+def task_view(row: Sequence[Any], n: int, result: Raw | None, error: ErrorInfo | None) -> TaskView:
     """The view of a row of the task queries (their columns stand in one order on all stores)."""
     (_, id, key, name, parent, priority, dependencies, inputs, params, schemas, created_at,
      status, attempt, generation, progress, message, started_at, completed_at, _, tree, owner,

@@ -4,11 +4,11 @@ One connection writes, in ``BEGIN IMMEDIATE`` transactions; WAL; ``synchronous=F
 store's durability is ``process`` (which survives kill -9, not power loss).
 """
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import eventsourcing.sqlite as library
@@ -19,45 +19,16 @@ from ...engine.ports import OpenTree
 from . import sqlite_rows
 from .chain import START, Head, links
 from .faults import from_sqlite
+from .heads import Heads
 from .journal import Batch, Row
 from .sql import script, statements
+from .sqlite_datastore import LOCK_TIMEOUT, Datastore, database_name
+
+__all__ = ["LOCK_TIMEOUT", "Datastore", "Factory", "SQLiteRecorder", "database_name"]
 
 SCHEMA_VERSION = 1
-MAX_HEADS = 20_000
-LOCK_TIMEOUT = 10
-"""Seconds to wait for another process's transaction."""
 
 _sql = statements("sqlite")
-
-
-class Pool(library.SQLiteConnectionPool):
-    """Connections with the pragmas that the promises need; the library sets only WAL."""
-
-    synchronous = "FULL"
-
-    def _create_connection(self) -> library.SQLiteConnection:
-        connection = super()._create_connection()
-        raw = connection._sqlite_conn
-        raw.execute(f"PRAGMA synchronous={self.synchronous}")
-        raw.execute("PRAGMA foreign_keys=OFF")
-        return connection
-
-
-class RelaxedPool(Pool):
-    """Durability ``process``: no flush per commit."""
-
-    synchronous = "NORMAL"
-
-
-class Datastore(library.SQLiteDatastore):
-    """The library's datastore on our pool; ids are text."""
-
-    def __init__(self, path: str, *, durability: str = "power") -> None:
-        super().__init__(path, lock_timeout=LOCK_TIMEOUT, originator_id_type="text")
-        self.path = path
-        self.pool.close()
-        kind = Pool if durability == "power" else RelaxedPool
-        self.pool = kind(db_name=path, lock_timeout=LOCK_TIMEOUT, pool_size=5)
 
 
 class SQLiteRecorder(library.SQLiteProcessRecorder):
@@ -67,7 +38,7 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         super().__init__(datastore)
         self.path = datastore.path
         self._writing = threading.Lock()
-        self._heads: dict[str, Head] = {}
+        self._heads = Heads()
         self._local = threading.local()
         self._writer: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
@@ -120,24 +91,25 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
                 with self._transaction() as cursor:
                     heads, position = self._insert(cursor, batches)
             except BaseException:
-                for batch in batches:
-                    self._heads.pop(batch.tree, None)
+                self._heads.forget(batches)
                 raise
-            self._keep(batches, heads)
+            self._heads.keep(batches, heads)
             return position
 
     @contextmanager
-    def exclusive(self, *, renumbers: bool = False) -> Iterator[sqlite3.Cursor]:
-        """A transaction for rows that are not written with their events. Writers wait, readers
-        see the rows of before; an error in the block takes everything back.
+    def exclusive(self) -> Iterator[sqlite3.Cursor]:
+        """A transaction for rows that are not written with their events."""
+        with self._writing, self._translated(), self._transaction() as cursor:
+            yield cursor
 
-        ``renumbers``: trees may come out under other numbers, so the known ones are forgotten.
-        """
-        with self._writing, self._translated():
-            if renumbers:
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is appended here during the block; what is known of streams is read anew."""
+        with self._writing:
+            try:
+                yield
+            finally:
                 self._heads.clear()
-            with self._transaction() as cursor:
-                yield cursor
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
@@ -157,11 +129,10 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         connection.execute("COMMIT")
 
     def _insert(self, cursor: sqlite3.Cursor, batches: Sequence[Batch]) -> tuple[list[Head], int]:
-        moved: dict[str, Head] = {}
         heads = []
         rows: list[tuple[str, int, str, bytes, bytes, bytes]] = []
         for batch in batches:
-            head = moved.get(batch.tree) or self._head(cursor, batch)
+            head = self._head(cursor, batch)
             if head.version != batch.expected:
                 raise StaleVersion(batch.tree, batch.expected)
             batch.hashes = links(batch.stored, head.hash)
@@ -171,7 +142,6 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
                      event.body_hash, hash)
                 )  # fmt: skip
             head = Head(batch.expected + len(batch.stored), batch.hashes[-1], head.num)
-            moved[batch.tree] = head
             heads.append(head)
         cursor.executemany(_sql.insert_event, rows)
         position: int = cursor.execute(_sql.track).fetchone()[0]
@@ -179,23 +149,13 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         return heads, position
 
     def _head(self, cursor: sqlite3.Cursor, batch: Batch) -> Head:
-        head = self._heads.get(batch.tree)
-        if head is not None and head.version == batch.expected:
+        head = self._heads.at(batch.tree, batch.expected)
+        if head is not None:
             return head
         if batch.expected == 0:
             return Head(0, START, sqlite_rows.insert_tree(cursor, batch))
         row = cursor.execute(_sql.head, (batch.tree,)).fetchone()
         return Head(*row) if row is not None else Head(0, START, 0)
-
-    def _keep(self, batches: Sequence[Batch], heads: Sequence[Head]) -> None:
-        """Only now, after the commit: a head that moved in a lost transaction breaks the chain."""
-        for batch, head in zip(batches, heads, strict=True):
-            if batch.changes.tree.phase in ("settled", "adopted"):
-                self._heads.pop(batch.tree, None)
-            else:
-                self._heads[batch.tree] = head
-        if len(self._heads) > MAX_HEADS:
-            self._heads.clear()
 
     # -- reading
 
@@ -224,6 +184,10 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         row = self._one(_sql.blob, (hash,))
         return None if row is None else row[0]
 
+    def ids_taken(self, ids: Sequence[str]) -> Sequence[str]:
+        """See `journal.Recorder.ids_taken`."""
+        return [id for (id,) in self._all(_sql.ids_taken, (json.dumps(ids),))]
+
     def open_work(self) -> Sequence[OpenTree]:
         """See `journal.Recorder.open_work`."""
         return [
@@ -251,7 +215,7 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
             self._writer = None
         self.datastore.close()
 
-    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
         """Rows of a read-only statement, for the read models."""
         return self._all(sql, parameters)
 
@@ -259,7 +223,7 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         with self._translated():
             return self._reader().execute(sql, parameters).fetchone()
 
-    def _all(self, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> list[Any]:
+    def _all(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
         with self._translated():
             return self._reader().execute(sql, parameters).fetchall()
 
@@ -327,8 +291,3 @@ class Factory(library.SQLiteFactory):
     def durability(self) -> str:
         """``power`` (default) or ``process``, from ``APFLOW_DURABILITY``."""
         return self.env.get("APFLOW_DURABILITY") or "power"
-
-
-def database_name(path: Path) -> str:
-    """A path in the form that the library's connections take: a file URI."""
-    return path.absolute().as_uri()

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,13 +17,14 @@ from .faults import from_sqlite
 from .journal import Batch
 from .mapper import StructMapper
 from .sql import statements
-from .sqlite import LOCK_TIMEOUT, SQLiteRecorder, database_name
+from .sqlite import SQLiteRecorder
+from .sqlite_datastore import LOCK_TIMEOUT, database_name
 from .sqlite_rows import insert_tree, write
 
 C = TypeVar("C")
 
 _sql = statements("sqlite_projections")
-_log = statements("sqlite").log
+_MEND = (_sql.mend_1, _sql.mend_2, _sql.mend_3, _sql.mend_4, _sql.mend_5, _sql.mend_6)
 
 
 class SQLiteRows(Generic[C]):
@@ -78,67 +79,91 @@ def _write_timeline(cursor: sqlite3.Cursor, made: TimelineChanges) -> None:
 
 
 class SQLiteStatus:
-    """`projections.rebuild.StatusStore` on SQLite."""
+    """`projections.rebuild.StatusStore` on SQLite: the copy is a private database on disk, to which
+    the store is attached.
+    """
 
     def __init__(self, recorder: SQLiteRecorder, mapper: StructMapper) -> None:
         self._recorder = recorder
         self._mapper = mapper
 
     @contextmanager
-    def rewriting(self) -> Iterator["_Rows"]:
-        """See `StatusStore.rewriting`."""
-        with self._recorder.exclusive(renumbers=True) as cursor:
-            for statement in (
-                _sql.clear_tree, _sql.clear_task, _sql.clear_task_state, _sql.clear_status
-            ):  # fmt: skip
-                cursor.execute(statement)
-            yield _Rows(cursor, self._mapper, _log)
-
-    @contextmanager
-    def beside(self) -> Iterator["_Copy"]:
-        """See `StatusStore.beside`. The copy is a private database on disk, the store attached."""
+    def copy(self, *, writable: bool = False) -> Iterator["SQLiteCopy"]:
+        """See `StatusStore.copy`."""
+        recorder = self._recorder
         try:
             with closing(
                 sqlite3.connect("", uri=True, isolation_level=None, timeout=LOCK_TIMEOUT)
             ) as connection:
                 cursor = connection.cursor()
-                for statement in self._recorder.create_table_statements:
-                    cursor.execute(statement)
-                cursor.execute(_sql.attach, (_read_only(self._recorder.path),))
-                cursor.execute("BEGIN")
-                yield _Copy(cursor, self._mapper, _sql.stored_log)
+                cursor.execute(_sql.quick)
+                for statement in recorder.create_table_statements:
+                    cursor.execute(_without_unique_tasks(statement))
+                cursor.execute(_sql.index_copy)
+                cursor.execute(_sql.attach, (_uri(recorder.path, "rw" if writable else "ro"),))
+                yield SQLiteCopy(recorder, self._mapper, cursor)
         except sqlite3.Error as error:
-            raise from_sqlite(error, self._recorder.path) from error
+            raise from_sqlite(error, recorder.path) from error
 
 
-def _read_only(path: str) -> str:
+def _without_unique_tasks(statement: str) -> str:
+    if "EXISTS task (" in statement:
+        return statement.replace("NOT NULL UNIQUE", "NOT NULL")
+    return statement
+
+
+def _uri(path: str, mode: str) -> str:
     uri = path if path.startswith("file:") else database_name(Path(path))
-    return f"{uri}{'&' if '?' in uri else '?'}mode=ro"
+    return f"{uri}{'&' if '?' in uri else '?'}mode={mode}"
 
 
-class _Rows:
-    """`projections.rebuild.StatusRows`: tables reached without a schema's name are written."""
+class SQLiteCopy:
+    """`projections.rebuild.StatusCopy` on SQLite."""
 
-    def __init__(self, cursor: sqlite3.Cursor, mapper: StructMapper, log: str) -> None:
-        self._cursor = cursor
+    def __init__(
+        self, recorder: SQLiteRecorder, mapper: StructMapper, cursor: sqlite3.Cursor
+    ) -> None:
+        self._recorder = recorder
         self._mapper = mapper
-        self._log = log
+        self._cursor = cursor
         self._numbers: dict[str, int] = {}
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See `StatusCopy.snapshot`."""
+        with self._transaction("BEGIN"):
+            yield
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """See `StatusCopy.exclusive`."""
+        with self._recorder.paused(), self._transaction("BEGIN IMMEDIATE"):
+            yield
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        self._cursor.execute(begin)
+        try:
+            yield
+            self._cursor.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._cursor.execute("ROLLBACK")
+            raise
+
     def page(self, after: int, limit: int) -> Sequence[Recorded]:
-        """See `StatusRows.page`."""
+        """See `StatusCopy.page`."""
         decode = self._mapper.decode
+        rows = self._cursor.execute(_sql.page, (after, limit)).fetchall()
         return [
             Recorded(tree, version, decode(topic, state), position)
-            for version, topic, state, position, tree
-            in self._cursor.execute(self._log, (after, limit)).fetchall()
-        ]  # fmt: skip
+            for version, topic, state, position, tree in rows
+        ]
 
     def write(self, made: Sequence[TreeChanges]) -> None:
-        """See `StatusRows.write`."""
+        """See `StatusCopy.write`."""
         batches = [Batch(one.tree, 0, [], one.changes, None) for one in made]
-        heads = [Head(0, START, self._number(batch)) for batch in batches]
-        write(self._cursor, batches, heads, _sql.take_task)
+        write(self._cursor, batches, [Head(0, START, self._number(batch)) for batch in batches])
 
     def _number(self, batch: Batch) -> int:
         if batch.changes.new_tree is not None:
@@ -158,35 +183,41 @@ class _Rows:
         number: int = row[0]
         return number
 
-    def finish(self, position: int) -> None:
-        """See `StatusRows.finish`."""
-        if position:
-            self._cursor.execute(_sql.set_status, (position,))
-
-
-class _Copy(_Rows):
-    """`projections.rebuild.StatusCopy`."""
-
-    def differences(self, limit: int) -> Sequence[Difference]:
+    def differences(self, position: int, limit: int) -> Sequence[Difference]:
         """See `StatusCopy.differences`."""
         found: list[Difference] = []
         for table, statement in (
             ("tree", _sql.differences_tree),
             ("task", _sql.differences_task),
             ("task_state", _sql.differences_task_state),
-            ("tracking", _sql.differences_tracking),
         ):
-            found.extend(self._differences(table, statement, 2 * limit)[:limit])
+            # A pair of rows that the limit cuts apart stands behind the last that counts.
+            rows = self._cursor.execute(statement, (2 * limit,))
+            names = [column[0] for column in rows.description]
+            found.extend(_paired(table, names, rows.fetchall())[:limit])
+        row = self._cursor.execute(_sql.position).fetchone()
+        stored = 0 if row is None else row[0]
+        if stored != position:
+            found.append(
+                Difference("tracking", "status", {"position": stored}, {"position": position})
+            )
         return found
 
-    def _differences(self, table: str, statement: str, limit: int) -> list[Difference]:
-        cursor = self._cursor.execute(statement, (limit,))
-        names = [column[0] for column in cursor.description]
-        sides: dict[str, dict[str, dict[str, Any]]] = {}
-        for values in cursor.fetchall():
-            row = dict(zip(names, values, strict=True))
-            sides.setdefault(str(row.pop("key")), {})[row.pop("side")] = row
-        return [
-            Difference(table, key, side.get("stored"), side.get("rebuilt"))
-            for key, side in sides.items()
-        ]
+    def replace(self, position: int) -> None:
+        """See `StatusCopy.replace`. Rows that are right stay untouched."""
+        for statement in _MEND:
+            self._cursor.execute(statement)
+        self._cursor.execute(_sql.forget_position)
+        if position:
+            self._cursor.execute(_sql.set_position, (position,))
+
+
+def _paired(table: str, names: Sequence[str], rows: Sequence[Any]) -> list[Difference]:
+    sides: dict[str, dict[str, dict[str, Any]]] = {}
+    for values in rows:
+        row = dict(zip(names, values, strict=True))
+        sides.setdefault(str(row.pop("subject")), {})[row.pop("side")] = row
+    return [
+        Difference(table, subject, side.get("stored"), side.get("rebuilt"))
+        for subject, side in sides.items()
+    ]

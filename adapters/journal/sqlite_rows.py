@@ -4,24 +4,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
-from ...domain.specs import EMPTY_OBJECT, TaskSpec
 from ...projections.status import Changes, TreeChange
 from .chain import Head
 from .journal import Batch
+from .rows import TASK_BITS, task_row
 from .sql import statements
 
-TASK_BITS = 20
-"""`task.num` = `tree.num` << TASK_BITS | the task's number: one integer key, in tree order."""
-
 _sql = statements("sqlite")
-_encode = msgspec.json.encode
-
-
-def text(raw: msgspec.Raw) -> str:
-    """JSON bytes as the text that is stored."""
-    return "{}" if raw is EMPTY_OBJECT else bytes(raw).decode()
 
 
 def insert_tree(cursor: sqlite3.Cursor, batch: Batch) -> int:
@@ -35,12 +24,7 @@ def insert_tree(cursor: sqlite3.Cursor, batch: Batch) -> int:
     return cursor.lastrowid
 
 
-def write(
-    cursor: sqlite3.Cursor,
-    batches: Sequence[Batch],
-    heads: Sequence[Head],
-    insert_task: str = _sql.insert_task,
-) -> None:
+def write(cursor: sqlite3.Cursor, batches: Sequence[Batch], heads: Sequence[Head]) -> None:
     """All row changes; ``heads[i].num`` is the row number of the tree of ``batches[i]``.
 
     One statement after the other and deletions before insertions, so no tree may come twice.
@@ -65,12 +49,12 @@ def write(
         else:
             cursor.execute(_sql.update_tree, _tree_row(tree, head.num))
         for n, spec, at in made.added:
-            added.append((base | n, *_task_row(spec), at))
+            added.append((base | n, *task_row(spec), at))
         _write_rarities(cursor, made, base, batch)
     if touch:
         cursor.executemany(_sql.touch_tree, touch)
     if added:
-        cursor.executemany(insert_task, added)
+        cursor.executemany(_sql.insert_task, added)
     if put:
         cursor.executemany(_sql.put_state, put)
     if end:
@@ -84,14 +68,6 @@ def _tree_row(tree: TreeChange, num: int) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _task_row(spec: TaskSpec) -> tuple[Any, ...]:
-    return (
-        spec.id, spec.label, spec.name, spec.parent, spec.priority,
-        _encode(spec.dependencies).decode() if spec.dependencies else "[]",
-        text(spec.inputs), text(spec.params), text(spec.schemas),
-    )  # fmt: skip
-
-
 def _write_rarities(cursor: sqlite3.Cursor, made: Changes, base: int, batch: Batch) -> None:
     """What few appends hold: interruptions, progress, changes of drafts, blobs."""
     if made.interrupted:
@@ -100,7 +76,7 @@ def _write_rarities(cursor: sqlite3.Cursor, made: Changes, base: int, batch: Bat
         rows = [(fraction, message, base | n) for n, (fraction, message) in made.progressed.items()]
         cursor.executemany(_sql.progress_state, rows)
     for n, spec in made.respecified:
-        row = _task_row(spec)
+        row = task_row(spec)
         cursor.execute(_sql.respecify_task, (*row[1:], base | n))
     if made.removed:
         tree = base >> TASK_BITS

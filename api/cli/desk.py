@@ -17,6 +17,10 @@ CANDIDATES = 10
 """So many ids are named where the beginning of one is not enough."""
 
 
+RUNNING = ("run", "resume", "demo")
+"""The commands that call executors."""
+
+
 class Desk:
     """Settings, and the store they name."""
 
@@ -33,11 +37,11 @@ class Desk:
         return without_password(self.url)
 
     def command(self, *words: str) -> str:
-        """A command line that goes on here: with this store, where one was named, and imports."""
+        """A command line for this store, with the modules imported where it runs something."""
         line = ["apflow", *words]
         if self.settings.origins.get("database_url") == FLAG:
             line += ["--store", self.place]
-        if self.settings.origins.get("imports") == FLAG:
+        if words[0] in RUNNING and self.settings.origins.get("imports") == FLAG:
             line += [word for name in self.settings.imports for word in ("--import", name)]
         return shlex.join(line)
 

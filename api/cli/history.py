@@ -13,9 +13,11 @@ from ...domain.specs import ErrorInfo
 from ..documents import event_document
 from .console import Console, clean
 from .desk import Desk, settle_in
-from .text import count, error_line
+from .text import count, error_line, glimpse
 
 ENVELOPE: Final = ("at", "by", "cause", "task")
+USUAL: Final = {"generation": 1, "called": True}
+"""Not worth a word."""
 VALUE: Final = 80
 """So many characters of each value are shown."""
 
@@ -65,7 +67,7 @@ def _line(console: Console, recorded: Recorded, labels: Mapping[str, str]) -> st
         words.append(clean(labels.get(task, task), VALUE))
     for name in event.__struct_fields__:
         value = getattr(event, name)
-        if name not in ENVELOPE and value not in (None, "", msgspec.UNSET):
+        if name not in ENVELOPE and value not in (None, "", msgspec.UNSET, USUAL.get(name)):
             words.append(f"{name}={_short(value)}")
     return "  ".join(words)
 
@@ -74,7 +76,7 @@ def _short(value: object) -> str:
     if isinstance(value, ErrorInfo):
         return error_line(value)
     if isinstance(value, Raw):
-        return clean(bytes(value[: 4 * VALUE]).decode("utf-8", "ignore"), VALUE)
+        return glimpse(value, VALUE)
     if isinstance(value, tuple):
         return count(len(value), "item")
     if isinstance(value, Struct):

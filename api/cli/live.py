@@ -1,4 +1,4 @@
-"""What a run looks like on a terminal: the tree itself while it is small, figures when it is not."""
+"""What a run looks like on a terminal: the tree while it is small, figures when it is not."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ class LiveView:
     def open(self) -> None:
         """Begin to draw; talk goes above the picture."""
         self._live.start()
-        self._console.above = lambda text: self._terminal.print(Text(text))
+        self._console.above = lambda text: self._terminal.print(Text(text), soft_wrap=True)
 
     async def tick(self) -> None:
         """Draw; returns after a pause."""
@@ -110,10 +110,10 @@ class LiveView:
 
     def _collapsed(self, tree: Watched, room: int) -> Iterator[Text]:
         """Of a big tree what matters now: failures, what runs, what ended last."""
-        failures = [task for task, _ in tree.failures[: room // 3]]
-        running = list(islice((t for t, run in tree.running.items() if run.called), room // 2))
-        latest = [task for task in reversed(tree.latest) if tree.ended[task] != "failed"]
-        rows = [*failures, *running, *latest]
+        rows = [task for task, _ in tree.failures[: room // 3]]
+        if not tree.settled:
+            rows += islice((task for task, run in tree.running.items() if run.called), room // 2)
+            rows += (task for task in reversed(tree.latest) if tree.ended[task] != "failed")
         for task in rows[:room]:
             yield self._row(tree, task, 0)
 

@@ -12,8 +12,11 @@ from ..problems import Exit
 from .console import Console, clean
 
 
+log = logging.getLogger("aipartnerupflow")
+
+
 class Warnings(logging.Handler):
-    """What our own code and libraries warn of, one line each, without tracebacks."""
+    """What our own code warns of, a line each, without tracebacks."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.WARNING)
@@ -26,11 +29,18 @@ class Warnings(logging.Handler):
 
 def perform(path: str, options: Mapping[str, Any]) -> int:
     """Call the function that ``module:name`` stands for, in this folder; returns its exit code."""
-    name, _, function = path.partition(":")
     options = dict(options)
     console = Console(json=options.pop("json"))
-    logging.basicConfig(handlers=[Warnings(console)], force=True)
-    logging.captureWarnings(True)
+    warnings = Warnings(console)
+    log.addHandler(warnings)
+    try:
+        return _guarded(console, path, options)
+    finally:
+        log.removeHandler(warnings)
+
+
+def _guarded(console: Console, path: str, options: Mapping[str, Any]) -> int:
+    name, _, function = path.partition(":")
     try:
         module = importlib.import_module(f".{name}", __package__)
         code: int = getattr(module, function)(console, **options)

@@ -25,6 +25,8 @@ class PlainView:
 
     def open(self) -> None:
         """Listen; talk keeps its place among the lines."""
+        if self._console.json:
+            return
         self._console.above = self._line
         self._watch.tell = self._step
         self._watch.started = self._started
@@ -63,7 +65,7 @@ class PlainView:
     def _flush(self) -> None:
         with self._writing:
             lines, self._lines = self._lines, []
-            if not lines or self._gone or self._console.json:
+            if not lines or self._gone:
                 return
             try:
                 sys.stderr.write("\n".join(lines) + "\n")

@@ -99,7 +99,7 @@ def _documents(data: bytes, what: str) -> tuple[Sequence[Raw | bytes], Wrapped |
 
 def _tasks(tasks: Raw) -> list[Raw]:
     """An array of tasks, or a single one with its children."""
-    return [tasks] if bytes(tasks[:1]) == b"{" else msgspec.json.decode(tasks, type=list[Raw])
+    return [tasks] if bytes(tasks).startswith(b"{") else msgspec.json.decode(tasks, type=list[Raw])
 
 
 def _shape() -> str:

@@ -7,7 +7,6 @@ from msgspec import Struct
 
 from ...domain.errors import (
     ApflowError,
-    ExecutorMissing,
     InvalidTransition,
     NotADraft,
     OwnedElsewhere,
@@ -40,7 +39,7 @@ class Left(Struct, frozen=True):
 class Resumption(Page, frozen=True):
     """The trees that were gone on with, and those that were not."""
 
-    left: list[Left] = []
+    left: tuple[Left, ...] = ()
 
 
 def main(
@@ -97,7 +96,7 @@ def _conclude(
     console.code = _code(ended, lost, named=named)
     if console.json:
         items: list[WholeTree] = [document(desk, id) for id in ended.settled]
-        left = [Left(id, problem(error)) for id, error in lost.items()]
+        left = tuple(Left(id, problem(error)) for id, error in lost.items())
         console.document(Resumption(items, left=left))
         return console.code
     for id, error in ended.lost.items():

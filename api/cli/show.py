@@ -8,7 +8,7 @@ from ...projections.views import TaskView, TreeView
 from ..documents import Page, task_document, tree_document, whole_tree
 from .console import Console, clean
 from .desk import Desk, settle_in
-from .text import clock, count, elapsed, error_line, result_text, seconds
+from .text import clock, count, elapsed, error_line, glimpse, result_text, seconds
 
 STATUSES: Final = ("pending", "in_progress", "completed", "failed", "cancelled")
 EMPTY: Final = (b"{}", b"null")
@@ -119,9 +119,7 @@ def _task_line(console: Console, task: TaskView) -> str:
     if task.error is not None:
         words.append(error_line(task.error))
     elif task.result is not None and bytes(task.result) != b"null":
-        words.append(
-            console.paint(clean(bytes(task.result[:400]).decode("utf-8", "ignore"), 80), "dim")
-        )
+        words.append(console.paint(glimpse(task.result, 80), "dim"))
     return "  ".join(words)
 
 

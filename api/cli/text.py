@@ -44,6 +44,11 @@ def result_text(result: Raw) -> str:
     )
 
 
+def glimpse(raw: Raw, limit: int) -> str:
+    """The beginning of a JSON value, on one line."""
+    return clean(bytes(memoryview(raw)[: 4 * limit]).decode("utf-8", "ignore"), limit)
+
+
 def _cut(text: str) -> str:
     return f"{text[:SHOWN]}\n… {len(text) - SHOWN} more characters; --json shows all"
 

@@ -13,7 +13,7 @@ from aipartnerupflow.domain.decide import (
     submit,
 )
 from aipartnerupflow.domain.errors import InvalidInput, InvalidTransition, NotADraft
-from aipartnerupflow.domain.events import TreeCreated
+from aipartnerupflow.domain.events import AnyEvent, TreeCreated
 from aipartnerupflow.domain.evolve import fold
 from aipartnerupflow.domain.specs import Dependency, TaskSpec, TreeOptions
 from aipartnerupflow.testing import trees
@@ -170,7 +170,7 @@ def test_a_draft_cannot_join_itself() -> None:
 @pytest.mark.parametrize(
     "over", [trees.submitted("r", "a"), [*draft("r", "a"), trees.adopted("big")]]
 )
-def test_only_drafts_change(over: list[trees.AnyEvent]) -> None:
+def test_only_drafts_change(over: list[AnyEvent]) -> None:
     into = fold("big", draft("big"))
     given(over).when(add, [task("r/b")]).refuses(NotADraft, "tree r is no draft")
     given(over).when(change, task("r/a", priority=0)).refuses(NotADraft)

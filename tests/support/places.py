@@ -1,19 +1,22 @@
 """A place of its own for each test of the faces: settings, store and registry of nobody else."""
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aipartnerupflow import TaskManager, clear_config, create_session
 from aipartnerupflow.adapters.executors import default_registry
+from aipartnerupflow.api import wiring
 from aipartnerupflow.api.library.sessions import Session
 from aipartnerupflow.domain.events import TaskStarted
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """For programs that a test starts: this one's environment, with state and home in ``folder``."""
+    """For programs that a test starts: this one's, with state and home in ``folder``."""
     kept = {name: value for name, value in os.environ.items() if not _is_a_setting(name)}
     paths = [os.path.abspath(path) for path in kept.get("PYTHONPATH", "").split(":") if path]
     kept["PYTHONPATH"] = ":".join(paths)
@@ -25,14 +28,19 @@ def _is_a_setting(name: str) -> bool:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory; the state directory lies in it and is made on first use."""
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory; the state directory lies in it and is made on first use.
+
+    Stores that the test left open are closed.
+    """
     for name in filter(_is_a_setting, list(os.environ)):
         monkeypatch.delenv(name)
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    yield tmp_path
+    for store in list(wiring._open.values()):
+        store.close()
 
 
 @pytest.fixture
@@ -55,6 +63,15 @@ def db(place: Path, executors: None) -> Iterator[Session]:
 def manager(db: Session) -> TaskManager:
     """A manager of that session."""
     return TaskManager(db)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Returns once the condition holds, which must be within ten seconds."""
+    for _ in range(1_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it has not come to pass")
 
 
 def topics(db: Session, tree: str) -> list[str]:

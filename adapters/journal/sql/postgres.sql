@@ -23,7 +23,7 @@ SELECT to_regclass('tracking') IS NOT NULL
 SELECT notification_id FROM tracking WHERE application_name = '__schema__'
 
 -- name: mark_schema
-INSERT INTO tracking VALUES ('__schema__', %s), (%s, 1)
+INSERT INTO tracking VALUES ('__schema__', %s), ('__migration__', 1)
 
 -- name: lock
 SELECT pg_advisory_xact_lock(1634755175, 'stored_events'::regclass::oid::integer)

@@ -18,64 +18,75 @@ INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 -- name: end_attempt
 UPDATE attempt SET ended_at = ?, outcome = ? WHERE tree = ? AND task = ? AND ended_at IS NULL
 
--- name: clear_tree
-DELETE FROM tree
-
--- name: clear_task
-DELETE FROM task
-
--- name: clear_task_state
-DELETE FROM task_state
-
--- name: clear_status
-DELETE FROM tracking WHERE application_name = 'status'
-
--- name: set_status
-INSERT INTO tracking VALUES ('status', ?)
-
--- name: number
-SELECT num FROM tree WHERE id = ?
-
--- name: take_task
-INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- The status rows made again. The copy is `main`, the store is attached as `stored`; names without
+-- a schema are found in the copy.
 
 -- name: attach
 ATTACH DATABASE ? AS stored
 
--- name: stored_log
+-- name: quick
+PRAGMA main.journal_mode = OFF
+
+-- name: index_copy
+CREATE INDEX main.task_by_id ON task (id)
+
+-- name: number
+SELECT num FROM tree WHERE id = ?
+
+-- name: page
 SELECT originator_version, topic, state, rowid, originator_id FROM stored.stored_events
 WHERE rowid > ? ORDER BY rowid LIMIT ?
 
+-- name: position
+SELECT notification_id FROM stored.tracking WHERE application_name = 'status'
+
 -- name: differences_tree
-SELECT d.id AS "key", d.* FROM (
+SELECT d.id AS subject, d.* FROM (
     SELECT 'stored' AS side, * FROM (SELECT * FROM stored.tree EXCEPT SELECT * FROM main.tree)
     UNION ALL
     SELECT 'rebuilt', * FROM (SELECT * FROM main.tree EXCEPT SELECT * FROM stored.tree)
-) d ORDER BY "key" LIMIT ?
+) d ORDER BY subject LIMIT ?
 
 -- name: differences_task
-SELECT d.id AS "key", d.* FROM (
+SELECT d.id AS subject, d.* FROM (
     SELECT 'stored' AS side, * FROM (SELECT * FROM stored.task EXCEPT SELECT * FROM main.task)
     UNION ALL
     SELECT 'rebuilt', * FROM (SELECT * FROM main.task EXCEPT SELECT * FROM stored.task)
-) d ORDER BY "key" LIMIT ?
+) d ORDER BY subject LIMIT ?
 
 -- name: differences_task_state
-SELECT COALESCE(r.id, t.id, d.num) AS "key", d.* FROM (
+SELECT COALESCE(r.id, t.id, d.num) AS subject, d.* FROM (
     SELECT 'stored' AS side, *
     FROM (SELECT * FROM stored.task_state EXCEPT SELECT * FROM main.task_state)
     UNION ALL
     SELECT 'rebuilt', *
     FROM (SELECT * FROM main.task_state EXCEPT SELECT * FROM stored.task_state)
 ) d LEFT JOIN main.task r ON r.num = d.num LEFT JOIN stored.task t ON t.num = d.num
-ORDER BY "key" LIMIT ?
+ORDER BY subject LIMIT ?
 
--- name: differences_tracking
-SELECT application_name AS "key", d.* FROM (
-    SELECT 'stored' AS side, * FROM stored.tracking
-    UNION ALL
-    SELECT 'rebuilt', * FROM main.tracking
-) d WHERE application_name = 'status'
-    AND (SELECT notification_id FROM stored.tracking WHERE application_name = 'status')
-        IS NOT (SELECT notification_id FROM main.tracking WHERE application_name = 'status')
-LIMIT ?
+-- name: mend_1
+DELETE FROM stored.tree WHERE num IN (
+    SELECT num FROM (SELECT * FROM stored.tree EXCEPT SELECT * FROM main.tree))
+
+-- name: mend_2
+DELETE FROM stored.task WHERE num IN (
+    SELECT num FROM (SELECT * FROM stored.task EXCEPT SELECT * FROM main.task))
+
+-- name: mend_3
+DELETE FROM stored.task_state WHERE num IN (
+    SELECT num FROM (SELECT * FROM stored.task_state EXCEPT SELECT * FROM main.task_state))
+
+-- name: mend_4
+INSERT INTO stored.tree SELECT * FROM main.tree EXCEPT SELECT * FROM stored.tree
+
+-- name: mend_5
+INSERT INTO stored.task SELECT * FROM main.task EXCEPT SELECT * FROM stored.task
+
+-- name: mend_6
+INSERT INTO stored.task_state SELECT * FROM main.task_state EXCEPT SELECT * FROM stored.task_state
+
+-- name: forget_position
+DELETE FROM stored.tracking WHERE application_name = 'status'
+
+-- name: set_position
+INSERT INTO stored.tracking VALUES ('status', ?)

@@ -215,7 +215,7 @@ async def test_two_who_stop_the_same_attempt_both_wait_for_its_end() -> None:
         backend.start(call, Reports())
         await asyncio.sleep(0)
         both = await asyncio.gather(backend.stop(call), backend.stop(call))
-        assert both == [True, True]
+        assert list(both) == [True, True]
         assert cleaned == 1
 
 
@@ -263,6 +263,20 @@ async def test_a_new_thread_replaces_an_abandoned_one() -> None:
         await until(lambda: gate.waiting == 3)
         gate.open.set()
         assert [await reports.result(call) for call in others] == ["passed", "passed"]
+
+
+async def test_a_call_that_waits_gets_the_slot_of_an_abandoned_thread() -> None:
+    gate = Gate()
+    async with in_threads(gate, grace=0.02, threads=1) as backend:
+        reports, lost, waits = Reports(), call_of("x"), call_of("x")
+        backend.start(lost, reports)
+        await until(lambda: gate.waiting == 1)
+        backend.start(waits, reports)
+        await asyncio.sleep(0)
+        assert await backend.stop(lost) is False
+        await until(lambda: gate.waiting == 2)
+        gate.open.set()
+        assert await reports.result(waits) == "passed"
 
 
 async def test_where_all_threads_are_abandoned_a_further_one_is_refused_with_the_reason() -> None:

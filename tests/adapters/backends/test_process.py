@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from aipartnerupflow.adapters.backends import handle
+from aipartnerupflow.adapters.backends import frames, handle
 from aipartnerupflow.adapters.backends.process import Processes
 from aipartnerupflow.adapters.executors.registration import default_registry
 from aipartnerupflow.engine.ports import Kind
@@ -152,6 +152,17 @@ async def test_stop_ends_the_whole_process_group(deaf: bool) -> None:
     await processes.close()
 
 
+async def test_stop_ends_a_worker_that_is_frozen() -> None:
+    processes, port = Processes(kind, size=1, grace=0.05), Port()
+    call = call_of("wait.process", port=port)
+    processes.start(call, Reports())
+    pid = int(await port.message())
+    os.kill(pid, signal.SIGSTOP)
+    assert await processes.stop(call) is True
+    assert not runs(pid)
+    await processes.close()
+
+
 async def test_what_a_dead_worker_left_running_is_ended(processes: Processes) -> None:
     reports, port = Reports(), Port()
     call = call_of("have_children", port=port)
@@ -225,7 +236,7 @@ async def test_inputs_that_are_no_json_are_a_failure(processes: Processes) -> No
 
 
 SCRIPT = """
-import asyncio
+import asyncio, os, time
 from aipartnerupflow.adapters.backends.process import Processes
 from aipartnerupflow.adapters.executors.registration import default_registry
 from tests.adapters.backends import executors_for_tests
@@ -239,25 +250,57 @@ async def main():
         backend.start(call, reports)
     pids = [str((await reports.result(call))["pid"]) for call in tells]
     backend.start(call_of("have_children", {"deaf": DEAF}, port=port), reports)
-    print(*pids, await port.message(), flush=True)
+    pids.append(await port.message())
+    fork = os.fork() if FORK else 0
+    if FORK and not fork:
+        time.sleep(60)  # and holds all the sockets open
+    print(fork, *pids, flush=True)
     await asyncio.sleep(60)
 
 asyncio.run(main())
 """
 
 
+@pytest.mark.parametrize("fork", [False, True])
 @pytest.mark.parametrize("deaf", [False, True])
-async def test_workers_and_their_children_end_when_their_engine_is_killed(deaf: bool) -> None:
-    path = f"import sys; sys.path[:] = {sys.path!r}; DEAF = {deaf}\n"
+async def test_workers_and_their_children_end_when_their_engine_is_killed(
+    deaf: bool, fork: bool
+) -> None:
+    path = f"import sys; sys.path[:] = {sys.path!r}; DEAF = {deaf}; FORK = {fork}\n"
     engine = await asyncio.create_subprocess_exec(
         sys.executable, "-c", path + SCRIPT, stdout=subprocess.PIPE
     )
     assert engine.stdout is not None
-    pids = [int(word) for word in (await engine.stdout.readline()).split()]
+    forked, *pids = (int(word) for word in (await engine.stdout.readline()).split())
     assert all(map(runs, pids))
     engine.kill()
-    await engine.wait()
-    await until(lambda: not any(map(runs, pids)), patience=3)
+    await until(lambda: not any(map(runs, pids)))
+    if fork:
+        os.kill(forked, signal.SIGKILL)
+    await engine.communicate()
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_a_busy_worker_ends_itself_and_its_children_when_its_socket_is_closed(
+    deaf: bool,
+) -> None:
+    port, worker = Port(), handle.Handle()
+    module = kind("have_children").module
+    frame = frames.pack(frames.start((module,), call_of("have_children", {"deaf": deaf})))
+    attempt = asyncio.create_task(worker.run(frame, port))
+    _, child = map(int, (await port.message()).split())
+    worker.release()
+    with pytest.raises(handle.WorkerDied, match="SIGKILL"):
+        await attempt
+    await until(lambda: not runs(child))
+
+
+async def test_an_idle_worker_ends_in_good_order_when_its_socket_is_closed() -> None:
+    worker = handle.Handle()
+    frame = frames.pack(frames.start((), call_of("system_info_executor")))
+    await worker.run(frame, None)
+    worker.release()
+    assert await worker._code == 0
 
 
 def test_the_executors_of_these_tests_are_registered_by_their_module() -> None:

@@ -161,7 +161,8 @@ async def test_params_that_a_constructor_does_not_take_fail_the_task(registry: R
             return self.size
 
     registry.register(Narrow)
-    assert await result(registry, "narrow", params={"size": 3}) == 3
+    params = {"executor_id": "narrow", "size": 3}
+    assert await result(registry, "narrow", params=params) == 3
     assert (await error(registry, "narrow", params={"sise": 3})).type == "TypeError"
 
 
@@ -193,7 +194,7 @@ def test_inputs_are_checked_against_a_json_schema() -> None:
     described = Described()
     assert described.validate_input_schema({"n": 1})
     assert not described.validate_input_schema({"n": "secret"})
-    with pytest.raises(ValueError, match='^/n: type "integer"$'):
+    with pytest.raises(ValueError, match=r'^/n: type "integer"$'):
         described.check_input_schema({"n": "secret"})
     with pytest.raises(ValueError, match=r'^/: required \["n"\]$'):
         described.check_input_schema({})
@@ -202,7 +203,7 @@ def test_inputs_are_checked_against_a_json_schema() -> None:
 def test_inputs_are_checked_against_a_pydantic_model() -> None:
     modelled = Modelled()
     assert modelled.validate_input_schema({"n": 1})
-    with pytest.raises(ValueError, match="^/n: int_parsing; /label: value_error$"):
+    with pytest.raises(ValueError, match=r"^/n: int_parsing; /label: value_error$"):
         modelled.check_input_schema({"n": "secret", "label": "far too long"})
     assert set(modelled.get_input_schema()["properties"]) == {"n", "label"}
 

@@ -1,0 +1,102 @@
+"""What there is to run: every executor by name, with what it takes, and why one cannot be used."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from ...domain.errors import NotFound
+from .builtin import BUILTIN
+from .entry import Entry
+from .loading import load
+from .registry import Registry
+from .schemas import as_json_schema
+
+
+class ExecutorInfo(Struct, frozen=True):
+    """``usable`` is false where it cannot be loaded or is switched off; ``why`` says which."""
+
+    id: str
+    name: str
+    description: str
+    module: str
+    built_in: bool
+    usable: bool
+    why: str = ""
+    runs: str = ""
+    limit: int | None = None
+    tags: tuple[str, ...] = ()
+    input_schema: dict[str, Any] = {}
+    output_schema: dict[str, Any] = {}
+    examples: tuple[Any, ...] = ()
+
+
+def inventory(registry: Registry) -> list[ExecutorInfo]:
+    """All executors, those that cannot be loaded among them, by id."""
+    found = {info.id: info for info in _broken(registry)}
+    for id in registry.ids():
+        found.setdefault(id, describe(registry, id))
+    return [found[id] for id in sorted(found)]
+
+
+def describe(registry: Registry, id: str) -> ExecutorInfo:
+    """One executor. Raises `NotFound`."""
+    try:
+        return _described(registry.entry(id))
+    except KeyError as error:
+        if error.__cause__ is not None:
+            return _unusable(id, error.__cause__)
+        raise NotFound("executor", id) from error
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - importing and asking foreign code
+        return _unusable(id, error)
+
+
+def _broken(registry: Registry) -> Iterator[ExecutorInfo]:
+    """What installed packages declare and cannot be loaded; told once, then forgotten by those."""
+    for plugin in load(".plugins:find")():
+        info = describe(registry, plugin.name)
+        if not info.usable:
+            yield info
+
+
+def _described(entry: Entry) -> ExecutorInfo:
+    cls, kind = entry.cls, entry.kind
+    example = entry.factory() if entry.takes_params else cls()
+    policy = getattr(example, "policy", None)
+    off = policy is not None and not getattr(policy, "enabled", True)
+    return ExecutorInfo(
+        id=entry.id,
+        name=_text(example, "name") or entry.id,
+        description=_text(example, "description") or _first_line(cls.__doc__),
+        module=cls.__module__,
+        built_in=any(each.kind.id == entry.id for each in BUILTIN),
+        usable=not off,
+        why="switched off; its operator enables it in the settings" if off else "",
+        runs=kind.runs,
+        limit=kind.limit,
+        tags=tuple(str(tag) for tag in getattr(example, "tags", ())),
+        input_schema=as_json_schema(entry.declared),
+        output_schema=_outputs(example),
+        examples=tuple(getattr(example, "examples", ())),
+    )
+
+
+def _outputs(example: Any) -> dict[str, Any]:
+    get = getattr(example, "get_output_schema", None)
+    schema = get() if callable(get) else None
+    return schema if isinstance(schema, dict) else {}
+
+
+def _text(example: Any, name: str) -> str:
+    value = getattr(example, name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _first_line(doc: str | None) -> str:
+    return (doc or "").strip().partition("\n")[0]
+
+
+def _unusable(id: str, error: BaseException) -> ExecutorInfo:
+    why = f"cannot be loaded: {type(error).__name__}: {error}"
+    built_in = any(each.kind.id == id for each in BUILTIN)
+    return ExecutorInfo(id, id, "", "", built_in, usable=False, why=why)

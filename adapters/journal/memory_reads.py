@@ -1,0 +1,193 @@
+"""The read models on the status rows in memory."""
+
+from collections.abc import Callable, Iterable, Sequence
+from threading import RLock
+from typing import Any, Protocol
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from ...domain.events import Recorded
+from ...domain.specs import ErrorInfo
+from ...projections import timeline
+from ...projections.views import AttemptView, TaskView, TreeView
+from .journal import Row
+from .mapper import StructMapper
+from .memory_rows import Tables, TaskEntry
+from .sql_reads import ending
+
+
+def _status(entry: TaskEntry) -> str:
+    return "pending" if entry.state is None else entry.state.status
+
+
+def _age(entry: TaskEntry) -> str:
+    return entry.created_at
+
+
+_KEYS: dict[str, Callable[[TaskEntry], Any]] = {
+    "created_at": _age,
+    "priority": lambda entry: entry.spec.priority,
+    "name": lambda entry: entry.spec.name,
+    "status": _status,
+}
+
+
+class Source(Protocol):
+    """What the queries ask of the recorder."""
+
+    lock: RLock
+    tables: Tables
+
+    def check_open(self) -> None: ...
+
+    def stream(self, tree: str, after: int, limit: int) -> Sequence[Row]: ...
+
+    def blob(self, hash: str) -> bytes | None: ...
+
+
+class MemoryReads:
+    """`projections.views.ReadModel` in memory. What it gives away is a copy."""
+
+    def __init__(self, recorder: Source, mapper: StructMapper) -> None:
+        self._source = recorder
+        self._tables = recorder.tables
+        self._mapper = mapper
+
+    def tree(self, id: str) -> TreeView | None:
+        """See `ReadModel.tree`."""
+        with self._source.lock:
+            self._source.check_open()
+            found = self._tables.trees.get(id)
+            return None if found is None else replace(found)
+
+    def task(self, id: str) -> TaskView | None:
+        """See `ReadModel.task`."""
+        with self._source.lock:
+            self._source.check_open()
+            found = self._tables.tasks.get(id)
+            return None if found is None else self._view(found)
+
+    def tasks(self, tree: str, *, results: bool = True) -> Sequence[TaskView]:
+        """See `ReadModel.tasks`."""
+        with self._source.lock:
+            self._source.check_open()
+            entries = self._tables.of.get(tree, {})
+            return [self._view(entries[n], results=results) for n in sorted(entries)]
+
+    def trees(
+        self,
+        *,
+        status: str | None = None,
+        owner: str | None = None,
+        phase: str | None = None,
+        before: int | None = None,
+        limit: int = 20,
+    ) -> Sequence[TreeView]:
+        """See `ReadModel.trees`."""
+        with self._source.lock:
+            self._source.check_open()
+            found = [
+                replace(tree)
+                for tree in reversed(self._tables.trees.values())
+                if tree.phase != "adopted"
+                and status in (None, tree.status)
+                and owner in (None, tree.user_id)
+                and phase in (None, tree.phase)
+                and (before is None or tree.num < before)
+            ]
+            return found[:limit]
+
+    def find(
+        self,
+        *,
+        owner: str | None = None,
+        status: str | None = None,
+        parent: str | None = None,
+        roots: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+        order: str = "created_at",
+        descending: bool = True,
+    ) -> Sequence[TaskView]:
+        """See `ReadModel.find`."""
+        key = _KEYS.get(order, _age)
+        with self._source.lock:
+            self._source.check_open()
+            found = [
+                entry
+                for entry in self._tables.tasks.values()
+                if owner in (None, entry.tree.user_id)
+                and status in (None, _status(entry))
+                and parent in (None, entry.spec.parent)
+                and not (roots and entry.spec.parent is not None)
+            ]
+            found.sort(key=lambda entry: (key(entry), entry.tree.num, entry.n), reverse=descending)
+            return [self._view(entry) for entry in found[offset : offset + limit]]
+
+    def ids_like(self, prefix: str, limit: int = 10) -> Sequence[str]:
+        """See `ReadModel.ids_like`."""
+        with self._source.lock:
+            self._source.check_open()
+            found = (
+                tree.id
+                for tree in self._tables.trees.values()
+                if tree.phase != "adopted" and tree.id.startswith(prefix)
+            )
+            return sorted(found)[:limit]
+
+    def taken(self, ids: Sequence[str]) -> Sequence[str]:
+        """See `ReadModel.taken`."""
+        return [entry.spec.id for entry in self._entries(ids)]
+
+    def owner_and_tree(self, ids: Sequence[str]) -> dict[str, tuple[str | None, str]]:
+        """See `ReadModel.owner_and_tree`."""
+        return {e.spec.id: (e.tree.user_id, e.tree.id) for e in self._entries(ids)}
+
+    def attempts(self, tree: str) -> Sequence[AttemptView]:
+        """See `ReadModel.attempts`. Made from the whole stream each time, so never behind."""
+        decode = self._mapper.decode
+        with self._source.lock:
+            view = self._tables.trees.get(tree)
+            rows = self._source.stream(tree, 0, view.version) if view is not None else ()
+        events = [
+            Recorded(row.tree, row.version, decode(row.topic, row.state), row.position)
+            for row in rows
+        ]
+        return [
+            AttemptView(
+                task=row.task, generation=row.generation, attempt=row.attempt,
+                started_at=row.started_at, ended_at=row.ended_at, outcome=row.outcome,
+            )
+            for row in timeline.changes(events).begun
+        ]  # fmt: skip
+
+    def _entries(self, ids: Iterable[str]) -> list[TaskEntry]:
+        with self._source.lock:
+            self._source.check_open()
+            tasks = self._tables.tasks
+            return [tasks[id] for id in dict.fromkeys(ids) if id in tasks]
+
+    def _view(self, entry: TaskEntry, *, results: bool = True) -> TaskView:
+        spec, state, tree = entry.spec, entry.state, entry.tree
+        view = TaskView(
+            id=spec.id, tree_id=tree.id, n=entry.n, key=spec.label, name=spec.name,
+            parent_id=spec.parent, user_id=tree.user_id, priority=spec.priority,
+            dependencies=spec.dependencies, inputs=spec.inputs, params=spec.params,
+            schemas=spec.schemas, created_at=entry.created_at, status="pending", attempt=0,
+            generation=1, progress=0.0, message="", started_at=None, completed_at=None,
+            draft=tree.phase == "draft",
+        )  # fmt: skip
+        if state is not None:
+            view.status, view.attempt, view.generation = (
+                state.status, state.attempt, state.generation
+            )  # fmt: skip
+            view.progress, view.message = state.progress, state.message
+            view.started_at, view.completed_at = state.started_at, state.completed_at
+            if results and state.ended:
+                view.result, view.error = self._ending(tree.id, state.ended)
+        return view
+
+    def _ending(self, tree: str, version: int) -> tuple[Raw | None, ErrorInfo | None]:
+        row = self._source.stream(tree, version - 1, 1)[0]
+        return ending(self._mapper.decode(row.topic, row.state), self._source.blob)

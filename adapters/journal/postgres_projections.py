@@ -1,0 +1,230 @@
+"""Batched read models on PostgreSQL, and the status rows made again from the log."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Generic, TypeVar
+
+import psycopg
+from msgspec.structs import astuple
+from psycopg import Connection, Cursor
+from psycopg.rows import TupleRow, tuple_row
+
+from ...domain.events import Recorded
+from ...projections.rebuild import Difference, TreeChanges, torn
+from ...projections.runner import Mark
+from ...projections.timeline import TimelineChanges
+from .chain import START, Head
+from .journal import Batch
+from .mapper import StructMapper
+from .postgres import PostgresRecorder
+from .postgres_arrays import Ints, Texts
+from .postgres_connect import Datastore, Writer, query
+from .postgres_faults import from_postgres
+from .postgres_rows import arguments, cut, rows_of
+from .rows import paired
+from .sql import statements
+
+C = TypeVar("C")
+
+_sql = statements("postgres_projections")
+_append = statements("postgres").append
+_MEND = (_sql.mend_1, _sql.mend_2, _sql.mend_3, _sql.mend_4, _sql.mend_5, _sql.mend_6)
+_ATTEMPT = (Texts, Texts, Ints, Ints, Texts, Ints, Texts, Texts)
+_END = (Texts, Texts, Texts, Texts)
+
+
+class PostgresRows(Generic[C]):
+    """`projections.runner.RowStore` for the rows that ``clear`` deletes and ``write`` changes.
+
+    It has a connection of its own; `close` ends it.
+    """
+
+    def __init__(
+        self, store: Datastore, clear: str, write: Callable[[Cursor[TupleRow], C], None]
+    ) -> None:
+        self._store = store
+        self._clear = clear
+        self._write = write
+        self._writer = Writer(store)
+
+    def mark(self, name: str) -> Mark | None:
+        """See `RowStore.mark`."""
+        with _translated(self._store):
+            return _mark(_cursor(self._writer.connection()), name)
+
+    def reset(self, name: str, version: int, found: Mark | None) -> bool:
+        """See `RowStore.reset`."""
+        with self._locked(name) as cursor:
+            if _mark(cursor, name) != found:
+                return False
+            cursor.execute(query(self._clear))
+            cursor.execute(query(_sql.forget_mark), {"name": name})
+            cursor.execute(query(_sql.set_mark), (f"{name}/{version}", 0))
+            return True
+
+    def apply(self, name: str, found: Mark, changes: C, position: int) -> bool:
+        """See `RowStore.apply`."""
+        with self._locked(name) as cursor:
+            if _mark(cursor, name) != found:
+                return False
+            self._write(cursor, changes)
+            cursor.execute(query(_sql.set_mark), (f"{name}/{found.version}", position))
+            return True
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._writer.close()
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[Cursor[TupleRow]]:
+        with _translated(self._store):
+            connection = self._writer.connection()
+            with connection.transaction():
+                cursor = _cursor(connection)
+                cursor.execute(query(_sql.lock_rows), (name,))
+                yield cursor
+
+
+def timeline_rows(recorder: PostgresRecorder) -> PostgresRows[TimelineChanges]:
+    """The table ``attempt``."""
+    return PostgresRows(recorder.store, _sql.clear_timeline, _write_timeline)
+
+
+def _mark(cursor: Cursor[TupleRow], name: str) -> Mark | None:
+    row = cursor.execute(query(_sql.mark), {"name": name}).fetchone()
+    return None if row is None else Mark(*row)
+
+
+def _write_timeline(cursor: Cursor[TupleRow], made: TimelineChanges) -> None:
+    if made.ended:
+        ends = zip(*map(astuple, made.ended), strict=True)
+        columns = [kind(values) for kind, values in zip(_END, ends, strict=True)]
+        cursor.execute(query(_sql.end_attempts), columns)
+    if made.begun:
+        rows = zip(*map(astuple, made.begun), strict=True)
+        columns = [kind(values) for kind, values in zip(_ATTEMPT, rows, strict=True)]
+        cursor.execute(query(_sql.begin_attempts), columns)
+
+
+def _cursor(connection: Connection[Any]) -> Cursor[TupleRow]:
+    return connection.cursor(binary=True, row_factory=tuple_row)
+
+
+@contextmanager
+def _translated(store: Datastore) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        text = store.hidden(error.diag.message_primary or str(error))
+        raise from_postgres(error, store.label, " ".join(text.split())) from error
+
+
+class PostgresStatus:
+    """`projections.rebuild.StatusStore` on PostgreSQL."""
+
+    def __init__(self, recorder: PostgresRecorder, mapper: StructMapper) -> None:
+        self._recorder = recorder
+        self._mapper = mapper
+
+    @contextmanager
+    def copy(self, *, writable: bool = False) -> Iterator["PostgresCopy"]:
+        """See `StatusStore.copy`."""
+        store = self._recorder.store
+        with _translated(store), closing(store.connect()) as connection:
+            connection.read_only = None if writable else False
+            yield PostgresCopy(self._recorder, self._mapper, connection)
+
+
+class PostgresCopy:
+    """`projections.rebuild.StatusCopy` on PostgreSQL."""
+
+    def __init__(
+        self, recorder: PostgresRecorder, mapper: StructMapper, connection: Connection[Any]
+    ) -> None:
+        self._recorder = recorder
+        self._mapper = mapper
+        self._connection = connection
+        self._cursor = cursor = _cursor(connection)
+        self._numbers: dict[str, int] = {}
+        self._trees = 0
+        row = cursor.execute(query(_sql.real)).fetchone()
+        assert row is not None
+        self._lock, self._sequence = row
+        connection.execute(query(_sql.make_copy), prepare=False)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See `StatusCopy.snapshot`."""
+        with self._connection.transaction():
+            self._cursor.execute(query(_sql.repeatable))
+            yield
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """See `StatusCopy.exclusive`."""
+        idle = self._recorder.store.idle_in_transaction_session_timeout
+        with self._recorder.paused(), self._connection.transaction():
+            self._cursor.execute(query(_sql.lock), (self._lock, f"{int(idle * 1000)}ms"))
+            yield
+
+    def page(self, after: int, limit: int) -> Sequence[Recorded]:
+        """See `StatusCopy.page`."""
+        decode = self._mapper.decode
+        rows = self._cursor.execute(query(_sql.page), (after, limit)).fetchall()
+        return [
+            Recorded(tree, version, decode(topic, state), position)
+            for version, topic, state, position, tree in rows
+        ]
+
+    def write(self, made: Sequence[TreeChanges]) -> None:
+        """See `StatusCopy.write`."""
+        batches = [Batch(one.tree, 0, [], one.changes, None) for one in made]
+        heads = [Head(0, START, self._number(batch)) for batch in batches]
+        for part in cut(rows_of(batches, heads)):
+            self._cursor.execute(query(_append), arguments(part, []), prepare=True)
+
+    def _number(self, batch: Batch) -> int:
+        if batch.changes.new_tree is not None:
+            self._trees += 1
+            number = self._numbers[batch.tree] = self._trees
+        elif batch.tree in self._numbers:
+            number = self._numbers[batch.tree]
+        else:
+            row = self._cursor.execute(query(_sql.number), (batch.tree,)).fetchone()
+            if row is None:
+                raise torn(batch.tree, 1)
+            number = row[0]
+        if batch.changes.tree.phase in ("settled", "adopted"):
+            self._numbers.pop(batch.tree, None)
+        return number
+
+    def differences(self, position: int, limit: int) -> Sequence[Difference]:
+        """See `StatusCopy.differences`."""
+        self._cursor.execute(query(_sql.plan_freely))
+        self._cursor.execute(query(_sql.number_known))
+        found: list[Difference] = []
+        for table, statement in (
+            ("tree", _sql.differences_tree),
+            ("task", _sql.differences_task),
+            ("task_state", _sql.differences_task_state),
+        ):
+            rows = self._cursor.execute(query(statement), (2 * limit,))
+            names = [column.name for column in rows.description or ()]
+            found.extend(paired(table, names, rows.fetchall())[:limit])
+        row = self._cursor.execute(query(_sql.position)).fetchone()
+        stored = 0 if row is None else row[0]
+        if stored != position:
+            found.append(
+                Difference("tracking", "status", {"position": stored}, {"position": position})
+            )
+        return found
+
+    def replace(self, position: int) -> None:
+        """See `StatusCopy.replace`. Rows that are right stay untouched."""
+        self._cursor.execute(query(_sql.plan_freely))
+        self._cursor.execute(query(_sql.number_known))
+        self._cursor.execute(query(_sql.number_others), (self._sequence,))
+        for statement in (*_MEND, _sql.forget_position):
+            self._cursor.execute(query(statement))
+        if position:
+            self._cursor.execute(query(_sql.set_position), (position,))

@@ -1,0 +1,58 @@
+"""Looking after a store on SQLite."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from ...projections.rebuild import StatusStore
+from ...projections.runner import Runner
+from ...projections.timeline import TIMELINE
+from .care import Care
+from .sql import statements
+from .sqlite import SQLiteRecorder
+from .sqlite_projections import SQLiteStatus, timeline_rows
+
+FOUND: Final = 20
+"""So many damages are named."""
+
+_sql = statements("sqlite_care")
+
+
+class SQLiteCare(Care):
+    """See `Care`."""
+
+    @property
+    def recorder(self) -> SQLiteRecorder:
+        """The store's recorder."""
+        assert isinstance(self.journal.recorder, SQLiteRecorder)
+        return self.journal.recorder
+
+    @property
+    def file(self) -> Path | None:
+        """See `Care.file`."""
+        path = self.recorder.path
+        return Path(unquote(urlsplit(path).path) if path.startswith("file:") else path)
+
+    def probe(self) -> None:
+        """See `Care.probe`."""
+        with self.recorder.exclusive():
+            pass
+
+    def facts(self) -> Mapping[str, str]:
+        """See `Care.facts`."""
+        return {name: str(value) for name, value in self.recorder.query(_sql.facts)}
+
+    def damage(self, *, full: bool) -> Sequence[str]:
+        """See `Care.damage`."""
+        sql = _sql.integrity_check if full else _sql.quick_check
+        found = [text for (text,) in self.recorder.query(sql, (FOUND,))]
+        return () if found == ["ok"] else found
+
+    def status(self) -> StatusStore:
+        """See `Care.status`."""
+        return SQLiteStatus(self.recorder, self.journal.mapper)
+
+    def timeline(self) -> Runner[Any]:
+        """See `Care.timeline`."""
+        return Runner(self.journal, timeline_rows(self.recorder), TIMELINE)

@@ -1,0 +1,43 @@
+"""Connections to SQLite, set to what the promises need."""
+
+from pathlib import Path
+
+import eventsourcing.sqlite as library
+
+LOCK_TIMEOUT = 10
+"""Seconds to wait for another process's transaction."""
+
+
+class Pool(library.SQLiteConnectionPool):
+    """Connections with the pragmas that the promises need; the library sets only WAL."""
+
+    synchronous = "FULL"
+
+    def _create_connection(self) -> library.SQLiteConnection:
+        connection = super()._create_connection()
+        raw = connection._sqlite_conn
+        raw.execute(f"PRAGMA synchronous={self.synchronous}")
+        raw.execute("PRAGMA foreign_keys=OFF")
+        return connection
+
+
+class RelaxedPool(Pool):
+    """Durability ``process``: no flush per commit."""
+
+    synchronous = "NORMAL"
+
+
+class Datastore(library.SQLiteDatastore):
+    """The library's datastore on our pool; ids are text."""
+
+    def __init__(self, path: str, *, durability: str = "power") -> None:
+        super().__init__(path, lock_timeout=LOCK_TIMEOUT, originator_id_type="text")
+        self.path = path
+        self.pool.close()
+        kind = Pool if durability == "power" else RelaxedPool
+        self.pool = kind(db_name=path, lock_timeout=LOCK_TIMEOUT, pool_size=5)
+
+
+def database_name(path: Path) -> str:
+    """A path in the form that the library's connections take: a file URI."""
+    return path.absolute().as_uri()

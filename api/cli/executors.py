@@ -1,0 +1,73 @@
+"""`apflow executors`: what tasks can name, and what each takes."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import msgspec
+from msgspec import Raw
+
+from ...domain.errors import ApflowError, NotFound
+from ..documents import Page
+from ..wiring import ExecutorInfo, describe_executor, inventory
+from .console import Console, clean
+from .desk import settle_in
+from .text import result_text
+
+
+class NoSuchExecutor(NotFound):
+    """No executor by that id."""
+
+    def __init__(self, id: str, known: Sequence[str]) -> None:
+        self.what, self.id = "executor", id
+        close = get_close_matches(id, known, n=3)
+        hint = f"Did you mean {' or '.join(close)}?" if close else f"There are {', '.join(known)}."
+        ApflowError.__init__(
+            self, f"there is no executor {id!r} here. {hint} --import loads a module with others."
+        )
+
+
+def main(console: Console, *, id: str | None, imports: Sequence[str] | None) -> int:
+    """List all, or show one."""
+    settle_in(imports)
+    if id is not None:
+        return _one(console, id)
+    found = inventory()
+    if console.json:
+        console.document(Page(found))
+        return 0
+    width = max((len(info.id) for info in found), default=0)
+    for info in found:
+        console.print(_line(console, info, width))
+    console.say("one in full, with its schema: apflow executors ID")
+    return 0
+
+
+def _line(console: Console, info: ExecutorInfo, width: int) -> str:
+    origin = "built in" if info.built_in else f"from {info.module}" if info.module else ""
+    text = clean(info.description, 100) if info.usable else clean(info.why, 160)
+    state = "" if info.usable else console.paint("not usable  ", "yellow")
+    return f"{clean(info.id):<{width}}  {origin:<10}  {state}{text}"
+
+
+def _one(console: Console, id: str) -> int:
+    try:
+        info = describe_executor(id)
+    except NotFound:
+        raise NoSuchExecutor(id, [info.id for info in inventory()]) from None
+    if console.json:
+        console.document(info)
+        return 0
+    console.print(_line(console, info, 0))
+    if info.runs:
+        limit = f", at most {info.limit} at once" if info.limit is not None else ""
+        console.print(f"  runs in: {info.runs}{limit}")
+    for name, value in (("inputs", info.input_schema), ("result", info.output_schema)):
+        if value:
+            console.print(f"  {name}: {_json(value)}")
+    for example in info.examples:
+        console.print(f"  example inputs: {_json(example)}")
+    return 0
+
+
+def _json(value: object) -> str:
+    return result_text(Raw(msgspec.json.encode(value)))

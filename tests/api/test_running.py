@@ -1,0 +1,60 @@
+"""Running one tree from several places at once."""
+
+import asyncio
+
+import pytest
+
+from aipartnerupflow import TaskManager, task
+from aipartnerupflow.api.library.sessions import Session
+from aipartnerupflow.api.running import run_to_end
+from tests.support.places import started, until
+
+
+@pytest.fixture(autouse=True)
+def slow(executors: None) -> None:
+    @task
+    async def slow(seconds: float = 0.1) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def test_of_callers_in_one_moment_one_drives_the_tree(
+    manager: TaskManager, db: Session
+) -> None:
+    await manager.task_repository.create_task("slow", id="r")
+    callers = asyncio.gather(*(run_to_end(db.store, "r") for _ in range(3)))
+    assert sorted(await asyncio.wait_for(callers, 10)) == [False, False, True]
+    assert started(db, "r") == ["slow"]
+
+
+async def test_of_callers_in_one_moment_one_takes_an_interrupted_tree_up(
+    manager: TaskManager, db: Session
+) -> None:
+    await manager.task_repository.create_task("slow", id="r", inputs={"seconds": 0.3})
+    first = asyncio.create_task(run_to_end(db.store, "r"))
+    await until(lambda: started(db, "r"))
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    callers = asyncio.gather(*(run_to_end(db.store, "r") for _ in range(3)))
+    assert sorted(await asyncio.wait_for(callers, 10)) == [False, False, True]
+    assert started(db, "r") == ["slow", "slow"]
+
+
+async def test_a_settled_tree_is_not_driven(manager: TaskManager, db: Session) -> None:
+    await manager.task_repository.create_task("slow", id="r", inputs={"seconds": 0})
+    assert await run_to_end(db.store, "r") is True
+    assert await run_to_end(db.store, "r") is False
+
+
+async def test_before_is_awaited_once_and_only_for_a_draft(
+    manager: TaskManager, db: Session
+) -> None:
+    phases = []
+
+    async def before() -> None:
+        phases.append(db.store.tree("r").phase)
+
+    await manager.task_repository.create_task("slow", id="r")
+    await asyncio.gather(*(run_to_end(db.store, "r", before=before) for _ in range(3)))
+    await run_to_end(db.store, "r", before=before)
+    assert phases == ["draft"]

@@ -1,0 +1,376 @@
+"""The status rows made again equal those that the appends made, row for row."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from aipartnerupflow.adapters.journal.journal import EventJournal
+from aipartnerupflow.adapters.journal.mapper import StructMapper
+from aipartnerupflow.adapters.journal.sqlite import SQLiteRecorder
+from aipartnerupflow.adapters.journal.sqlite_projections import SQLiteStatus
+from aipartnerupflow.domain import decide
+from aipartnerupflow.domain.decide import Stamp
+from aipartnerupflow.domain.errors import StoreCorrupt
+from aipartnerupflow.domain.events import AnyEvent
+from aipartnerupflow.domain.evolve import evolve
+from aipartnerupflow.domain.specs import TaskSpec
+from aipartnerupflow.domain.tree import Tree
+from aipartnerupflow.engine.ports import Append, Unit
+from aipartnerupflow.projections.rebuild import (
+    Difference,
+    Rebuilt,
+    Replay,
+    TreeChanges,
+    compare,
+    rebuild,
+)
+from tests.support.histories import History
+from tests.support.stores import journal_of, sqlite_recorder
+
+TABLES = {
+    "tree": "SELECT * FROM tree ORDER BY num",
+    "task": "SELECT * FROM task ORDER BY num",
+    "task_state": "SELECT * FROM task_state ORDER BY num",
+    "tracking": "SELECT * FROM tracking ORDER BY application_name",
+}
+STAMP = Stamp("2026-01-01T00:00:00.000000Z")
+
+
+@pytest.fixture
+def recorder() -> Iterator[SQLiteRecorder]:
+    with sqlite_recorder() as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def journal(recorder: SQLiteRecorder) -> EventJournal:
+    return journal_of(recorder)
+
+
+def status_of(recorder: SQLiteRecorder) -> SQLiteStatus:
+    return SQLiteStatus(recorder, StructMapper())
+
+
+def dump(recorder: SQLiteRecorder) -> dict[str, list[Any]]:
+    return {table: recorder.query(sql) for table, sql in TABLES.items()}
+
+
+def fill(journal: EventJournal, seed: int = 5, commits: int = 120) -> None:
+    history = History(Random(seed))
+    for commit in history.commits(commits):
+        if commit:
+            journal.append(commit)
+
+
+def differences(recorder: SQLiteRecorder) -> Sequence[str]:
+    return [str(difference) for difference in compare(status_of(recorder))[1]]
+
+
+# -- a hand-made store of drafts
+
+
+def spec(id: str, parent: str | None = None) -> TaskSpec:
+    return TaskSpec(id=id, name=id, parent=parent)
+
+
+def append(tree: Tree, facts: Sequence[AnyEvent]) -> Append:
+    version = tree.version
+    for fact in facts:
+        evolve(tree, fact)
+    return Append(tree.id, version, tuple(facts), dict(tree.index))
+
+
+def created(tree: Tree, *children: str) -> Append:
+    specs = [spec(tree.id), *(spec(id, tree.id) for id in children)]
+    return append(tree, decide.create(specs, STAMP, uid=f"u-{tree.id}", name=tree.id))
+
+
+def adoption(source: Tree, into: Tree) -> Unit:
+    specs = [replace(task.spec, parent=task.spec.parent or into.id) for task in source.live()]
+    added = decide.add(into, specs, STAMP, adopted_from=source.id)
+    return (append(into, added), append(source, decide.adopted(source, into, STAMP)))
+
+
+def ids(recorder: SQLiteRecorder) -> list[tuple[int, int, str]]:
+    return recorder.query("SELECT num >> 20, num & 1048575, id FROM task ORDER BY num")
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_an_adoption_comes_out_the_same_wherever_a_batch_ends(
+    recorder: SQLiteRecorder, journal: EventJournal, batch: int
+) -> None:
+    target, source = Tree("target"), Tree("source")
+    journal.append([(created(source, "a", "b"),), (created(target),)])
+    journal.append([adoption(source, target)])
+    before = dump(recorder)
+    rebuild(status_of(recorder), batch=batch)
+    assert dump(recorder) == before
+    assert ids(recorder) == [(2, 0, "target"), (2, 1, "source"), (2, 2, "a"), (2, 3, "b")]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_an_id_that_was_removed_and_given_again_has_its_new_number(
+    recorder: SQLiteRecorder, journal: EventJournal, batch: int
+) -> None:
+    one, two = Tree("one"), Tree("two")
+    journal.append([(created(one, "a", "b"),), (created(two),)])
+    journal.append([(append(one, decide.remove(one, "a", STAMP)),)])
+    journal.append([(append(one, decide.add(one, [spec("a", "one")], STAMP)),)])
+    journal.append([(append(one, decide.remove(one, "a", STAMP)),)])
+    journal.append([(append(two, decide.add(two, [spec("a", "two")], STAMP)),)])
+    journal.append([(append(one, decide.add(one, [spec("c", "one")], STAMP)),)])
+    before = dump(recorder)
+    rebuild(status_of(recorder), batch=batch)
+    assert dump(recorder) == before
+    assert ids(recorder) == [(1, 0, "one"), (1, 2, "b"), (1, 4, "c"), (2, 0, "two"), (2, 1, "a")]
+
+
+@pytest.mark.parametrize("batch", range(1, 9))
+def test_tasks_that_move_twice_end_up_in_the_last_tree_wherever_a_batch_ends(
+    recorder: SQLiteRecorder, journal: EventJournal, batch: int
+) -> None:
+    first, second, last = Tree("first"), Tree("second"), Tree("last")
+    journal.append([(created(last),), (created(second),), (created(first, "a"),)])
+    journal.append([(append(last, decide.add(last, [spec("b", "last")], STAMP)),)])
+    journal.append([adoption(first, second)])
+    journal.append([adoption(second, last)])
+    before = dump(recorder)
+    assert compare(status_of(recorder), batch=batch)[1] == []
+    rebuild(status_of(recorder), batch=batch)
+    assert dump(recorder) == before
+    assert [id for _, _, id in ids(recorder)] == ["last", "b", "second", "first", "a"]
+
+
+def test_several_appends_to_one_tree_in_one_commit_keep_their_order(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    tree = Tree("one")
+    journal.append(
+        [
+            (created(tree, "a"),),
+            (append(tree, decide.add(tree, [spec("b", "one")], STAMP)),),
+            (append(tree, decide.remove(tree, "b", STAMP)),),
+            (append(tree, decide.change(tree, replace(spec("a", "one"), key="k"), STAMP)),),
+        ]
+    )
+    assert recorder.query("SELECT id, key FROM task ORDER BY num") == [("one", "one"), ("a", "k")]
+    assert differences(recorder) == []
+
+
+# -- rebuild
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(1, 60))
+def test_whatever_happened_the_rows_made_again_are_the_same(random: Random, batch: int) -> None:
+    with sqlite_recorder() as recorder:
+        journal, history = journal_of(recorder), History(random)
+        for commit in history.commits(15):
+            if commit:
+                journal.append(commit)
+        before = dump(recorder)
+        assert compare(status_of(recorder), batch=batch)[1] == []
+        rebuild(status_of(recorder), batch=batch)
+        assert dump(recorder) == before
+        for commit in [*history.commits(5), history.finish()]:
+            if commit:
+                journal.append(commit)
+        assert compare(status_of(recorder), batch=batch)[1] == []
+
+
+def test_a_rebuild_mends_what_is_wrong_missing_or_too_much(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    fill(journal)
+    before = dump(recorder)
+    damage(recorder)
+    assert dump(recorder) != before
+    done = rebuild(status_of(recorder))
+    assert done == Rebuilt(len(list(journal.read_all())), journal.position())
+    assert dump(recorder) == before
+
+
+def test_a_rebuild_that_dies_leaves_the_rows_as_they_were(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    fill(journal)
+    before = dump(recorder)
+
+    class Dying(SQLiteStatus):
+        @contextmanager
+        def copy(self, *, writable: bool = False) -> Iterator[Any]:
+            with super().copy(writable=writable) as copy:
+                copy.replace = partial(dying, copy.replace)
+                yield copy
+
+    def dying(replace: Callable[[int], None], position: int) -> None:
+        replace(position)
+        raise KeyboardInterrupt
+
+    damage(recorder)
+    before = dump(recorder)
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(Dying(recorder, StructMapper()))
+    assert dump(recorder) == before
+    assert rebuild(status_of(recorder)).position == journal.position()
+
+
+def test_readers_see_the_old_rows_until_the_new_ones_are_all_in_place(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    fill(journal, commits=20)
+    damage(recorder)
+    before = dump(recorder)
+    with status_of(recorder).copy(writable=True) as copy, copy.exclusive():
+        copy.replace(0)
+        assert dump(recorder) == before
+    assert dump(recorder)["tree"] == []
+
+
+def test_what_is_appended_during_a_rebuild_is_in_it(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    fill(journal, commits=20)
+
+    class Meanwhile(SQLiteStatus):
+        @contextmanager
+        def copy(self, *, writable: bool = False) -> Iterator[Any]:
+            with super().copy(writable=writable) as copy:
+                exclusive = copy.exclusive
+
+                def later() -> Any:
+                    journal.append([(created(Tree("later")),)])
+                    return exclusive()
+
+                copy.exclusive = later
+                yield copy
+
+    damage(recorder)
+    assert rebuild(Meanwhile(recorder, StructMapper())).position == journal.position()
+    assert differences(recorder) == []
+    assert recorder.query("SELECT version FROM tree WHERE id = 'later'") == [(1,)]
+
+
+def test_an_empty_store_is_rebuilt_to_an_empty_store(recorder: SQLiteRecorder) -> None:
+    before = dump(recorder)
+    assert rebuild(status_of(recorder)) == Rebuilt(0, 0)
+    assert dump(recorder) == before
+    assert differences(recorder) == []
+
+
+def test_appends_go_on_after_a_rebuild(recorder: SQLiteRecorder, journal: EventJournal) -> None:
+    history = History(Random(2))
+    for round in range(4):
+        for commit in history.commits(10):
+            if commit:
+                journal.append(commit)
+        rebuild(status_of(recorder), batch=round + 1)
+    journal.append(history.finish())
+    assert differences(recorder) == []
+
+
+def test_numbers_of_tasks_are_forgotten_with_the_end_of_their_tree() -> None:
+    with sqlite_recorder() as recorder:
+        journal, history = journal_of(recorder), History(Random(9))
+        for commit in [*history.commits(80), history.finish()]:
+            if commit:
+                journal.append(commit)
+        replay = Replay()
+        made: list[TreeChanges] = []
+        for recorded in journal.read_all():
+            made += replay.changes([recorded])
+        drafts = [tree for tree in history.trees.values() if tree.is_draft]
+        assert replay.remembered == len(drafts) < len(history.trees)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_stream_that_lacks_an_event_is_told_as_damage(
+    recorder: SQLiteRecorder, journal: EventJournal, version: int
+) -> None:
+    tree = Tree("one")
+    journal.append([(created(tree),)])
+    journal.append([(append(tree, decide.add(tree, [spec("a", "one")], STAMP)),)])
+    journal.append([(append(tree, decide.remove(tree, "a", STAMP)),)])
+    before = dump(recorder)
+    with recorder.exclusive() as cursor:
+        cursor.execute("DELETE FROM stored_events WHERE originator_version = ?", (version,))
+    with pytest.raises(StoreCorrupt, match="tree one"):
+        compare(status_of(recorder))
+    with pytest.raises(StoreCorrupt, match="tree one"):
+        rebuild(status_of(recorder), batch=1)
+    assert dump(recorder) == before
+
+
+# -- compare
+
+
+def damage(recorder: SQLiteRecorder) -> None:
+    with recorder.exclusive() as cursor:
+        cursor.execute("UPDATE tree SET status = 'cancelled' WHERE num = 1")
+        cursor.execute("DELETE FROM task WHERE num = (SELECT MIN(num) FROM task)")
+        cursor.execute("INSERT INTO task_state VALUES (9, 'completed', 1, 1, 1, '', '', '', 7)")
+        cursor.execute("UPDATE tracking SET notification_id = 1 WHERE application_name = 'status'")
+
+
+def test_a_comparison_names_each_row_that_is_not_as_in_the_log(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    journal.append([(created(Tree("one"), "a", "b"),)])
+    damage(recorder)
+    assert differences(recorder) == [
+        "tree one: status not as in the log",
+        "task one: missing, though the log has it",
+        "task_state 9: there, though the log does not have it",
+    ]
+
+
+def test_a_comparison_names_a_position_that_is_not_the_last(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    journal.append([(created(Tree("one")),), (created(Tree("two")),)])
+    with recorder.exclusive() as cursor:
+        cursor.execute("UPDATE tracking SET notification_id = 1 WHERE application_name = 'status'")
+    assert differences(recorder) == ["tracking status: position not as in the log"]
+
+
+def test_a_comparison_shows_no_value_of_a_user(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    journal.append([(created(Tree("one")),)])
+    with recorder.exclusive() as cursor:
+        cursor.execute("UPDATE task SET inputs = ?", ('{"password":"hush"}',))
+    assert differences(recorder) == ["task one: inputs not as in the log"]
+
+
+def test_a_comparison_ends_at_its_limit(recorder: SQLiteRecorder, journal: EventJournal) -> None:
+    journal.append([(created(Tree(f"t{n}")),) for n in range(10)])
+    with recorder.exclusive() as cursor:
+        cursor.execute("UPDATE tree SET status = 'failed' WHERE num < 9")
+        cursor.execute("DELETE FROM tree WHERE num >= 9")
+    found: Sequence[Difference] = compare(status_of(recorder), limit=3)[1]
+    assert [(one.key, one.rebuilt is None) for one in found] == [
+        ("t0", False),
+        ("t1", False),
+        ("t2", False),
+    ]
+
+
+def test_a_comparison_changes_nothing_and_holds_nobody_up(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    fill(journal, commits=20)
+    damage(recorder)
+    before = dump(recorder)
+    with status_of(recorder).copy() as copy, copy.snapshot():
+        assert copy.page(0, 1)
+        journal.append([(created(Tree("later")),)])
+        assert copy.page(journal.position() - 1, 1) == []
+    after = dump(recorder)
+    assert [row for row in after["tree"] if row[1] != "later"] == before["tree"]

@@ -1,0 +1,206 @@
+"""Batched projectors on a store: nothing lost, nothing twice, whatever happens in between."""
+
+import threading
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aipartnerupflow.adapters.journal.journal import EventJournal
+from aipartnerupflow.adapters.journal.sqlite import SQLiteRecorder
+from aipartnerupflow.adapters.journal.sqlite_projections import SQLiteRows, timeline_rows
+from aipartnerupflow.domain.errors import StoreUnavailable
+from aipartnerupflow.projections.runner import Mark, Projector, Runner
+from aipartnerupflow.projections.timeline import TIMELINE, TimelineChanges, changes
+from tests.support.histories import History
+from tests.support.stores import journal_of, sqlite_recorder
+
+Rows = SQLiteRows[TimelineChanges]
+
+
+@pytest.fixture
+def recorder() -> Iterator[SQLiteRecorder]:
+    with sqlite_recorder() as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def journal(recorder: SQLiteRecorder) -> EventJournal:
+    journal = journal_of(recorder)
+    history = History(Random(7))
+    for commit in [*history.commits(150), history.finish()]:
+        if commit:
+            journal.append(commit)
+    return journal
+
+
+def attempts(recorder: SQLiteRecorder) -> list[Any]:
+    return recorder.query("SELECT * FROM attempt")
+
+
+def expected(journal: EventJournal) -> list[Any]:
+    """The rows by the plainest way: one fold over everything."""
+    rows = changes(list(journal.read_all())).begun
+    return sorted(
+        (r.tree, r.task, r.generation, r.attempt, r.started_at, r.started, r.ended_at, r.outcome)
+        for r in rows
+    )
+
+
+class Killed(Exception):
+    """Stands for the death of the process."""
+
+
+class DyingRows(Rows):
+    """Dies in the middle of every second transaction, before or after the rows are written."""
+
+    def __init__(self, inner: Rows, random: Random) -> None:
+        write = inner._write
+
+        def write_or_die(cursor: Any, made: TimelineChanges) -> None:
+            if random.random() < 0.25:
+                raise Killed
+            write(cursor, made)
+            if random.random() < 0.25:
+                raise Killed
+
+        super().__init__(inner._recorder, inner._clear, write_or_die)
+
+
+def test_the_rows_are_the_fold_of_the_whole_log(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    position = Runner(journal, timeline_rows(recorder), TIMELINE, batch=17).catch_up()
+    assert position == journal.position()
+    assert attempts(recorder) == expected(journal)
+    assert {row[-1] for row in attempts(recorder)} == {"completed", "failed", "interrupted"}
+
+
+def test_a_runner_killed_between_and_within_batches_loses_nothing(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    deaths = 0
+    rows = DyingRows(timeline_rows(recorder), Random(3))
+    position = 0
+    while position < journal.position():
+        try:
+            position = Runner(journal, rows, TIMELINE, batch=20).catch_up()
+        except Killed:
+            deaths += 1
+    assert deaths > 10
+    assert attempts(recorder) == expected(journal)
+
+
+def test_two_runners_at_once_apply_nothing_twice(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    applied: list[tuple[int, int]] = []
+
+    class Watched(Rows):
+        def apply(self, name: str, found: Mark, changes: TimelineChanges, position: int) -> bool:
+            done = super().apply(name, found, changes, position)
+            if done:
+                applied.append((found.position, position))
+            return done
+
+    plain = timeline_rows(recorder)
+
+    def run() -> None:
+        rows = Watched(plain._recorder, plain._clear, plain._write)
+        Runner(journal, rows, TIMELINE, batch=5).catch_up()
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert attempts(recorder) == expected(journal)
+    applied.sort()
+    assert [after for after, _ in applied[1:]] == [upto for _, upto in applied[:-1]]
+
+
+def test_a_batch_read_from_a_position_that_has_moved_on_is_not_applied(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    rows = timeline_rows(recorder)
+    Runner(journal, rows, TIMELINE).catch_up()
+    before = attempts(recorder)
+    made = changes(list(journal.read_all()))
+    assert not rows.apply("timeline", Mark(1, 0), made, journal.position())
+    assert attempts(recorder) == before
+
+
+def test_events_that_come_later_are_taken_in_later() -> None:
+    with sqlite_recorder() as recorder:
+        journal, history = journal_of(recorder), History(Random(11))
+        runner = Runner(journal, timeline_rows(recorder), TIMELINE, batch=10)
+        for commit in [*history.commits(60), history.finish()]:
+            if commit:
+                journal.append(commit)
+            assert runner.catch_up() == journal.position()
+        assert attempts(recorder) == expected(journal)
+
+
+def test_a_projector_whose_version_rose_starts_from_zero(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    rows = timeline_rows(recorder)
+    Runner(journal, rows, TIMELINE).catch_up()
+
+    def louder(batch: Any) -> TimelineChanges:
+        made = changes(batch)
+        for row in made.begun:
+            row.outcome = (row.outcome or "").upper()
+        return made
+
+    Runner(journal, rows, Projector("timeline", 2, louder)).catch_up()
+    assert {row[-1] for row in attempts(recorder)} == {"COMPLETED", "FAILED", "INTERRUPTED"}
+    assert rows.mark("timeline") == Mark(2, journal.position())
+    assert recorder.query("SELECT COUNT(*) FROM tracking WHERE application_name LIKE 'time%'") == [
+        (1,)
+    ]
+
+
+def test_an_older_projector_leaves_the_rows_of_a_later_one_alone(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    rows = timeline_rows(recorder)
+    Runner(journal, rows, Projector("timeline", 2, changes)).catch_up()
+    with pytest.raises(StoreUnavailable, match="later version"):
+        Runner(journal, rows, TIMELINE).catch_up()
+    assert rows.mark("timeline") == Mark(2, journal.position())
+
+
+def test_two_runners_that_find_old_rows_reset_them_once(
+    recorder: SQLiteRecorder, journal: EventJournal
+) -> None:
+    rows = timeline_rows(recorder)
+    assert rows.reset("timeline", 1, None)
+    assert not rows.reset("timeline", 1, None)
+
+
+def test_a_rebuild_mends_damaged_rows(recorder: SQLiteRecorder, journal: EventJournal) -> None:
+    runner = Runner(journal, timeline_rows(recorder), TIMELINE, batch=50)
+    runner.catch_up()
+    with recorder.exclusive() as cursor:
+        cursor.execute("DELETE FROM attempt WHERE attempt = 1")
+    assert runner.rebuild() == journal.position()
+    assert attempts(recorder) == expected(journal)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(1, 40))
+def test_in_batches_of_any_size_the_rows_are_the_same(random: Random, batch: int) -> None:
+    with sqlite_recorder() as recorder:
+        journal, history = journal_of(recorder), History(random)
+        runner = Runner(journal, timeline_rows(recorder), TIMELINE, batch=batch)
+        for commit in history.commits(12):
+            if commit:
+                journal.append(commit)
+            if random.random() < 0.5:
+                runner.step()
+        runner.catch_up()
+        assert attempts(recorder) == expected(journal)
