@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     stores = tuple(dict.fromkeys(given.store or STORES))
     chosen = [WORKLOADS[name] for name in dict.fromkeys(given.workload or WORKLOADS)]
-    if given.workload and (unfit := _unfit(chosen, stores)):
+    if given.workload and (unfit := _unfit(chosen, stores, sampled=given.profile)):
         parser.error(unfit)
     options = Options(given.n, given.runs, given.writer, given.limit, given.verbose)
     given.dir.mkdir(parents=True, exist_ok=True)
@@ -63,9 +63,11 @@ def _places(
     return places
 
 
-def _unfit(chosen: Sequence[Workload], stores: Sequence[str]) -> str:
-    """Which workload was named that none of the stores can be asked for."""
+def _unfit(chosen: Sequence[Workload], stores: Sequence[str], *, sampled: bool) -> str:
+    """Which workload was named in vain, and why."""
     for workload in chosen:
+        if sampled and not workload.can_be_sampled:
+            return f"{workload.name} has no profile"
         if not set(workload.stores) & set(stores):
             return f"{workload.name} is measured on {', '.join(workload.stores)} only"
     return ""

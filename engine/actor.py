@@ -1,7 +1,7 @@
 """One tree in the hands of an engine: its state, what is not yet stored, who waits for it."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,9 @@ from ..domain.evolve import evolve
 from ..domain.tree import Completed, Task, Tree
 from .dispatch import Key
 from .ports import Append, Kind
+
+KEPT_BYTES = 64 << 20
+"""So much of a tree's large results stays in memory."""
 
 Observer = Callable[[Sequence[AnyEvent]], None]
 """Called in the engine's loop, after the commit, with the events of one append."""
@@ -55,10 +58,17 @@ class Actor:
         facts, self.pending = self.pending, []
         self.stored = self.tree.version
         if self.new_blobs:
-            self.blobs.update(self.new_blobs)
+            self._keep(self.new_blobs)
             self.new_blobs = {}
         for observer in self.observers:
             observer(facts)
+
+    def _keep(self, blobs: Mapping[str, bytes]) -> None:
+        """Dependents are likely to ask soon; what is let go can be had from the store."""
+        self.blobs.update(blobs)
+        size = sum(map(len, self.blobs.values()))
+        while size > KEPT_BYTES:
+            size -= len(self.blobs.pop(next(iter(self.blobs))))
 
     def missing_blobs(self, task: Task) -> list[str]:
         """Hashes of dependency results that are not in memory."""

@@ -57,7 +57,7 @@ class Tables:
     def _removed(self, batch: Batch) -> list[str]:
         made = batch.changes
         if made.moved_away:
-            return [entry.spec.id for entry in self.of[batch.tree].values()]
+            return [entry.spec.id for entry in self.of.get(batch.tree, {}).values()]
         found = []
         for id in made.removed:
             entry = self.tasks.get(id)

@@ -10,47 +10,47 @@ from psycopg import Connection, Cursor
 from psycopg.rows import TupleRow, tuple_row
 
 from ...domain.events import Recorded
-from ...projections.rebuild import Difference, TreeChanges, torn
+from ...projections.rebuild import Difference, TreeChanges
 from ...projections.runner import Mark
 from ...projections.timeline import TimelineChanges
-from .chain import START, Head
 from .journal import Batch
 from .mapper import StructMapper
 from .postgres import PostgresRecorder
-from .postgres_arrays import Ints, Texts
-from .postgres_connect import Datastore, Writer, query
+from .postgres_arrays import Ints, Texts, register
+from .postgres_connect import Datastore, query
 from .postgres_faults import from_postgres
 from .postgres_rows import arguments, cut, rows_of
-from .rows import paired
+from .replayed import Numbers, misplaced, paired
 from .sql import statements
 
 C = TypeVar("C")
 
 _sql = statements("postgres_projections")
 _append = statements("postgres").append
+_DIFFERENCES = (
+    ("tree", _sql.differences_tree),
+    ("task", _sql.differences_task),
+    ("task_state", _sql.differences_task_state),
+)
 _MEND = (_sql.mend_1, _sql.mend_2, _sql.mend_3, _sql.mend_4, _sql.mend_5, _sql.mend_6)
 _ATTEMPT = (Texts, Texts, Ints, Ints, Texts, Ints, Texts, Texts)
 _END = (Texts, Texts, Texts, Texts)
 
 
 class PostgresRows(Generic[C]):
-    """`projections.runner.RowStore` for the rows that ``clear`` deletes and ``write`` changes.
-
-    It has a connection of its own; `close` ends it.
-    """
+    """`projections.runner.RowStore` for the rows that ``clear`` deletes and ``write`` changes."""
 
     def __init__(
-        self, store: Datastore, clear: str, write: Callable[[Cursor[TupleRow], C], None]
+        self, recorder: PostgresRecorder, clear: str, write: Callable[[Cursor[TupleRow], C], None]
     ) -> None:
-        self._store = store
+        self._recorder = recorder
         self._clear = clear
         self._write = write
-        self._writer = Writer(store)
 
     def mark(self, name: str) -> Mark | None:
         """See `RowStore.mark`."""
-        with _translated(self._store):
-            return _mark(_cursor(self._writer.connection()), name)
+        rows = self._recorder.query(_sql.mark, {"name": name})
+        return Mark(*rows[0]) if rows else None
 
     def reset(self, name: str, version: int, found: Mark | None) -> bool:
         """See `RowStore.reset`."""
@@ -71,15 +71,14 @@ class PostgresRows(Generic[C]):
             cursor.execute(query(_sql.set_mark), (f"{name}/{found.version}", position))
             return True
 
-    def close(self) -> None:
-        """Idempotent."""
-        self._writer.close()
-
     @contextmanager
     def _locked(self, name: str) -> Iterator[Cursor[TupleRow]]:
-        with _translated(self._store):
-            connection = self._writer.connection()
-            with connection.transaction():
+        """A transaction of which there is one at a time, on a connection of the readers' pool."""
+        store = self._recorder.store
+        with _translated(store):
+            store.pool.open()
+            with store.pool.connection() as connection, connection.transaction():
+                register(connection)
                 cursor = _cursor(connection)
                 cursor.execute(query(_sql.lock_rows), (name,))
                 yield cursor
@@ -87,7 +86,7 @@ class PostgresRows(Generic[C]):
 
 def timeline_rows(recorder: PostgresRecorder) -> PostgresRows[TimelineChanges]:
     """The table ``attempt``."""
-    return PostgresRows(recorder.store, _sql.clear_timeline, _write_timeline)
+    return PostgresRows(recorder, _sql.clear_timeline, _write_timeline)
 
 
 def _mark(cursor: Cursor[TupleRow], name: str) -> Mark | None:
@@ -120,7 +119,7 @@ def _translated(store: Datastore) -> Iterator[None]:
 
 
 class PostgresStatus:
-    """`projections.rebuild.StatusStore` on PostgreSQL."""
+    """`projections.rebuild.StatusStore` on PostgreSQL: the copy is temporary tables."""
 
     def __init__(self, recorder: PostgresRecorder, mapper: StructMapper) -> None:
         self._recorder = recorder
@@ -131,7 +130,6 @@ class PostgresStatus:
         """See `StatusStore.copy`."""
         store = self._recorder.store
         with _translated(store), closing(store.connect()) as connection:
-            connection.read_only = None if writable else False
             yield PostgresCopy(self._recorder, self._mapper, connection)
 
 
@@ -145,7 +143,7 @@ class PostgresCopy:
         self._mapper = mapper
         self._connection = connection
         self._cursor = cursor = _cursor(connection)
-        self._numbers: dict[str, int] = {}
+        self._numbers = Numbers(self._make, self._find)
         self._trees = 0
         row = cursor.execute(query(_sql.real)).fetchone()
         assert row is not None
@@ -178,46 +176,28 @@ class PostgresCopy:
 
     def write(self, made: Sequence[TreeChanges]) -> None:
         """See `StatusCopy.write`."""
-        batches = [Batch(one.tree, 0, [], one.changes, None) for one in made]
-        heads = [Head(0, START, self._number(batch)) for batch in batches]
-        for part in cut(rows_of(batches, heads)):
+        for part in cut(rows_of(*self._numbers.of(made))):
             self._cursor.execute(query(_append), arguments(part, []), prepare=True)
 
-    def _number(self, batch: Batch) -> int:
-        if batch.changes.new_tree is not None:
-            self._trees += 1
-            number = self._numbers[batch.tree] = self._trees
-        elif batch.tree in self._numbers:
-            number = self._numbers[batch.tree]
-        else:
-            row = self._cursor.execute(query(_sql.number), (batch.tree,)).fetchone()
-            if row is None:
-                raise torn(batch.tree, 1)
-            number = row[0]
-        if batch.changes.tree.phase in ("settled", "adopted"):
-            self._numbers.pop(batch.tree, None)
-        return number
+    def _make(self, batch: Batch) -> int:
+        self._trees += 1
+        return self._trees
+
+    def _find(self, tree: str) -> int | None:
+        row = self._cursor.execute(query(_sql.number), (tree,)).fetchone()
+        return None if row is None else row[0]
 
     def differences(self, position: int, limit: int) -> Sequence[Difference]:
         """See `StatusCopy.differences`."""
         self._cursor.execute(query(_sql.plan_freely))
         self._cursor.execute(query(_sql.number_known))
         found: list[Difference] = []
-        for table, statement in (
-            ("tree", _sql.differences_tree),
-            ("task", _sql.differences_task),
-            ("task_state", _sql.differences_task_state),
-        ):
+        for table, statement in _DIFFERENCES:
             rows = self._cursor.execute(query(statement), (2 * limit,))
             names = [column.name for column in rows.description or ()]
-            found.extend(paired(table, names, rows.fetchall())[:limit])
+            found.extend(paired(table, names, rows, limit))
         row = self._cursor.execute(query(_sql.position)).fetchone()
-        stored = 0 if row is None else row[0]
-        if stored != position:
-            found.append(
-                Difference("tracking", "status", {"position": stored}, {"position": position})
-            )
-        return found
+        return found + misplaced(0 if row is None else row[0], position)
 
     def replace(self, position: int) -> None:
         """See `StatusCopy.replace`. Rows that are right stay untouched."""

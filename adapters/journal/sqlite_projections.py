@@ -4,18 +4,18 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec.structs import astuple
 
 from ...domain.events import Recorded
-from ...projections.rebuild import Difference, TreeChanges, torn
+from ...projections.rebuild import Difference, TreeChanges
 from ...projections.runner import Mark
 from ...projections.timeline import TimelineChanges
-from .chain import START, Head
 from .faults import from_sqlite
 from .journal import Batch
 from .mapper import StructMapper
+from .replayed import Numbers, misplaced, paired
 from .sql import statements
 from .sqlite import SQLiteRecorder
 from .sqlite_datastore import LOCK_TIMEOUT, database_name
@@ -24,6 +24,11 @@ from .sqlite_rows import insert_tree, write
 C = TypeVar("C")
 
 _sql = statements("sqlite_projections")
+_DIFFERENCES = (
+    ("tree", _sql.differences_tree),
+    ("task", _sql.differences_task),
+    ("task_state", _sql.differences_task_state),
+)
 _MEND = (_sql.mend_1, _sql.mend_2, _sql.mend_3, _sql.mend_4, _sql.mend_5, _sql.mend_6)
 
 
@@ -126,7 +131,7 @@ class SQLiteCopy:
         self._recorder = recorder
         self._mapper = mapper
         self._cursor = cursor
-        self._numbers: dict[str, int] = {}
+        self._numbers = Numbers(self._make, self._find)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -162,62 +167,28 @@ class SQLiteCopy:
 
     def write(self, made: Sequence[TreeChanges]) -> None:
         """See `StatusCopy.write`."""
-        batches = [Batch(one.tree, 0, [], one.changes, None) for one in made]
-        write(self._cursor, batches, [Head(0, START, self._number(batch)) for batch in batches])
+        write(self._cursor, *self._numbers.of(made))
 
-    def _number(self, batch: Batch) -> int:
-        if batch.changes.new_tree is not None:
-            number = self._numbers[batch.tree] = insert_tree(self._cursor, batch)
-        elif batch.tree in self._numbers:
-            number = self._numbers[batch.tree]
-        else:
-            number = self._stored_number(batch.tree)
-        if batch.changes.tree.phase in ("settled", "adopted"):
-            self._numbers.pop(batch.tree, None)
-        return number
+    def _make(self, batch: Batch) -> int:
+        return insert_tree(self._cursor, batch)
 
-    def _stored_number(self, tree: str) -> int:
+    def _find(self, tree: str) -> int | None:
         row = self._cursor.execute(_sql.number, (tree,)).fetchone()
-        if row is None:
-            raise torn(tree, 1)
-        number: int = row[0]
-        return number
+        return None if row is None else row[0]
 
     def differences(self, position: int, limit: int) -> Sequence[Difference]:
         """See `StatusCopy.differences`."""
         found: list[Difference] = []
-        for table, statement in (
-            ("tree", _sql.differences_tree),
-            ("task", _sql.differences_task),
-            ("task_state", _sql.differences_task_state),
-        ):
-            # A pair of rows that the limit cuts apart stands behind the last that counts.
+        for table, statement in _DIFFERENCES:
             rows = self._cursor.execute(statement, (2 * limit,))
             names = [column[0] for column in rows.description]
-            found.extend(_paired(table, names, rows.fetchall())[:limit])
+            found.extend(paired(table, names, rows, limit))
         row = self._cursor.execute(_sql.position).fetchone()
-        stored = 0 if row is None else row[0]
-        if stored != position:
-            found.append(
-                Difference("tracking", "status", {"position": stored}, {"position": position})
-            )
-        return found
+        return found + misplaced(0 if row is None else row[0], position)
 
     def replace(self, position: int) -> None:
         """See `StatusCopy.replace`. Rows that are right stay untouched."""
-        for statement in _MEND:
+        for statement in (*_MEND, _sql.forget_position):
             self._cursor.execute(statement)
-        self._cursor.execute(_sql.forget_position)
         if position:
             self._cursor.execute(_sql.set_position, (position,))
-
-
-def _paired(table: str, names: Sequence[str], rows: Sequence[Any]) -> list[Difference]:
-    sides: dict[str, dict[str, dict[str, Any]]] = {}
-    for values in rows:
-        row = dict(zip(names, values, strict=True))
-        sides.setdefault(str(row.pop("subject")), {})[row.pop("side")] = row
-    return [
-        Difference(table, subject, side.get("stored"), side.get("rebuilt"))
-        for subject, side in sides.items()
-    ]

@@ -47,7 +47,7 @@ def _perform(path: str, **options: Any) -> int:
 
 @app.command()
 def demo(store: Store = None, imports: Import = None, json: Json = False) -> int:
-    """Run a small tree that looks at this machine, then say what can be done with it."""
+    """Run a small tree that looks at this machine."""
     return _perform("demo:main", store=store, imports=imports, json=json)
 
 
@@ -61,9 +61,9 @@ def run(
     timeout: Timeout = None,
     json: Json = False,
 ) -> int:
-    """Run the tree in FILE, in this process, until it has settled.
+    """Run the tree in FILE until it has settled.
 
-    FILE holds an array of tasks, a task with children, or {"name": …, "tasks": […]}.
+    It runs in this process. FILE holds an array of tasks, a task with children, or {"name": …, "tasks": […]}.
     Ends with 0 when the tree completed, 10 when it failed, 130 when it was interrupted.
     """
     return _perform("run:main", file=file, store=store, imports=imports, timeout=timeout, json=json)
@@ -84,7 +84,10 @@ def resume(
     timeout: Timeout = None,
     json: Json = False,
 ) -> int:
-    """Go on with every interrupted tree, in this process, until they have settled."""
+    """Go on with every interrupted tree.
+
+    They run in this process, which ends when they have settled. Trees of living engines are left.
+    """
     return _perform(
         "resume:main",
         trees=trees, store=store, imports=imports, take_over=take_over, timeout=timeout, json=json,
@@ -118,7 +121,7 @@ def get(
     store: Store = None,
     json: Json = False,
 ) -> int:
-    """Show a tree with all its tasks, or one task with its inputs and its result."""
+    """Show a tree with its tasks, or one task."""
     return _perform("show:one", id=id, store=store, json=json)
 
 
@@ -131,7 +134,7 @@ def history(
     store: Store = None,
     json: Json = False,
 ) -> int:
-    """Show everything that happened to a tree, in order."""
+    """Show all that happened to a tree, in order."""
     return _perform(
         "history:main", id=id, task=task, after=after, limit=limit, store=store, json=json
     )
@@ -143,7 +146,7 @@ def executors(
     imports: Import = None,
     json: Json = False,
 ) -> int:
-    """List the executors that tasks can name, or show one with its schema and examples."""
+    """List the executors, or show one with its schema."""
     return _perform("executors:main", id=id, imports=imports, json=json)
 
 
@@ -155,7 +158,10 @@ def rebuild(
     store: Store = None,
     json: Json = False,
 ) -> int:
-    """Make the status rows again from the log, and say what was otherwise."""
+    """Make the status rows again from the log.
+
+    Says first what they have otherwise than the log.
+    """
     return _perform("rebuild:main", check=check, store=store, json=json)
 
 
@@ -168,11 +174,14 @@ def doctor(
     imports: Import = None,
     json: Json = False,
 ) -> int:
-    """Look for what is wrong: store, history, interrupted work, executors. Ends with 1 if any."""
+    """Look for what is wrong, and say what to do.
+
+    Looks at executors, store, history and interrupted work. Ends with 1 if there is a problem.
+    """
     return _perform("doctor:main", full=full, store=store, imports=imports, json=json)
 
 
 @app.command()
 def version(json: Json = False) -> int:
-    """Show the version of this software and of what it stands on."""
+    """Show the versions of this software and its base."""
     return _perform("version:main", json=json)

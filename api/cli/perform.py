@@ -11,7 +11,6 @@ from ...domain.errors import ApflowError
 from ..problems import Exit
 from .console import Console, clean
 
-
 log = logging.getLogger("aipartnerupflow")
 
 

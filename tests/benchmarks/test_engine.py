@@ -111,6 +111,7 @@ def test_a_profile_tells_where_the_time_of_each_thread_goes(tmp_path: Path) -> N
     ("arguments", "reason"),
     [
         (["--workload", "chain-thread", "--store", "postgres"], "measured on sqlite only"),
+        (["--workload", "replay", "--profile"], "has no profile"),
         (["--limit", "1001"], "at most 1000"),
         (["--n", "0"], "at least 1"),
         (["--workload", "tree"], "invalid choice"),

@@ -18,7 +18,7 @@ from aipartnerupflow.domain.events import (
 from aipartnerupflow.domain.specs import TaskSpec
 from aipartnerupflow.projections.open_work import OpenWork, open_work
 from tests.support.histories import History
-from tests.support.stores import journal_of, sqlite_recorder
+from tests.support.stores import Stores
 
 AT = "2026-01-01T00:00:00.000000Z"
 CREATED = TreeCreated(at=AT, uid="u", name="Tree", specs=(TaskSpec(id="t", name="t"),))
@@ -58,11 +58,11 @@ def test_a_settled_tree_is_no_open_work() -> None:
     assert given_events(CREATED, SUBMITTED, CLAIMED, TreeSettled(at=AT, status="completed")) == []
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_the_query_answers_what_the_fold_says(random: Random) -> None:
-    with sqlite_recorder() as recorder:
-        journal, history = journal_of(recorder), History(random)
+@settings(max_examples=15, deadline=None)
+@given(random=st.randoms(use_true_random=False))
+def test_the_query_answers_what_the_fold_says(stores: Stores, random: Random) -> None:
+    with stores() as store:
+        journal, history = store.journal, History(random)
         for commit in history.commits(15):
             if commit:
                 journal.append(commit)

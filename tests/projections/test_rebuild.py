@@ -44,22 +44,12 @@ STAMP = Stamp("2026-01-01T00:00:00.000000Z")
 
 
 @pytest.fixture
-def recorder() -> Iterator[SQLiteRecorder]:
-    with sqlite_recorder() as recorder:
-        yield recorder
+def journal(store: Store) -> EventJournal:
+    return store.journal
 
 
-@pytest.fixture
-def journal(recorder: SQLiteRecorder) -> EventJournal:
-    return journal_of(recorder)
-
-
-def status_of(recorder: SQLiteRecorder) -> SQLiteStatus:
-    return SQLiteStatus(recorder, StructMapper())
-
-
-def dump(recorder: SQLiteRecorder) -> dict[str, list[Any]]:
-    return {table: recorder.query(sql) for table, sql in TABLES.items()}
+def dump(store: Store) -> dict[str, list[Any]]:
+    return {table: store.query(sql) for table, sql in TABLES.items()}
 
 
 def fill(journal: EventJournal, seed: int = 5, commits: int = 120) -> None:
@@ -69,8 +59,8 @@ def fill(journal: EventJournal, seed: int = 5, commits: int = 120) -> None:
             journal.append(commit)
 
 
-def differences(recorder: SQLiteRecorder) -> Sequence[str]:
-    return [str(difference) for difference in compare(status_of(recorder))[1]]
+def differences(store: Store) -> Sequence[str]:
+    return [str(difference) for difference in compare(store.status())[1]]
 
 
 # -- a hand-made store of drafts
@@ -98,26 +88,26 @@ def adoption(source: Tree, into: Tree) -> Unit:
     return (append(into, added), append(source, decide.adopted(source, into, STAMP)))
 
 
-def ids(recorder: SQLiteRecorder) -> list[tuple[int, int, str]]:
-    return recorder.query("SELECT num >> 20, num & 1048575, id FROM task ORDER BY num")
+def ids(store: Store) -> list[tuple[int, int, str]]:
+    return store.query("SELECT num >> 20, num & 1048575, id FROM task ORDER BY num")
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])
 def test_an_adoption_comes_out_the_same_wherever_a_batch_ends(
-    recorder: SQLiteRecorder, journal: EventJournal, batch: int
+    store: Store, journal: EventJournal, batch: int
 ) -> None:
     target, source = Tree("target"), Tree("source")
     journal.append([(created(source, "a", "b"),), (created(target),)])
     journal.append([adoption(source, target)])
-    before = dump(recorder)
-    rebuild(status_of(recorder), batch=batch)
-    assert dump(recorder) == before
-    assert ids(recorder) == [(2, 0, "target"), (2, 1, "source"), (2, 2, "a"), (2, 3, "b")]
+    before = dump(store)
+    rebuild(store.status(), batch=batch)
+    assert dump(store) == before
+    assert ids(store) == [(2, 0, "target"), (2, 1, "source"), (2, 2, "a"), (2, 3, "b")]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])
 def test_an_id_that_was_removed_and_given_again_has_its_new_number(
-    recorder: SQLiteRecorder, journal: EventJournal, batch: int
+    store: Store, journal: EventJournal, batch: int
 ) -> None:
     one, two = Tree("one"), Tree("two")
     journal.append([(created(one, "a", "b"),), (created(two),)])
@@ -126,30 +116,30 @@ def test_an_id_that_was_removed_and_given_again_has_its_new_number(
     journal.append([(append(one, decide.remove(one, "a", STAMP)),)])
     journal.append([(append(two, decide.add(two, [spec("a", "two")], STAMP)),)])
     journal.append([(append(one, decide.add(one, [spec("c", "one")], STAMP)),)])
-    before = dump(recorder)
-    rebuild(status_of(recorder), batch=batch)
-    assert dump(recorder) == before
-    assert ids(recorder) == [(1, 0, "one"), (1, 2, "b"), (1, 4, "c"), (2, 0, "two"), (2, 1, "a")]
+    before = dump(store)
+    rebuild(store.status(), batch=batch)
+    assert dump(store) == before
+    assert ids(store) == [(1, 0, "one"), (1, 2, "b"), (1, 4, "c"), (2, 0, "two"), (2, 1, "a")]
 
 
 @pytest.mark.parametrize("batch", range(1, 9))
 def test_tasks_that_move_twice_end_up_in_the_last_tree_wherever_a_batch_ends(
-    recorder: SQLiteRecorder, journal: EventJournal, batch: int
+    store: Store, journal: EventJournal, batch: int
 ) -> None:
     first, second, last = Tree("first"), Tree("second"), Tree("last")
     journal.append([(created(last),), (created(second),), (created(first, "a"),)])
     journal.append([(append(last, decide.add(last, [spec("b", "last")], STAMP)),)])
     journal.append([adoption(first, second)])
     journal.append([adoption(second, last)])
-    before = dump(recorder)
-    assert compare(status_of(recorder), batch=batch)[1] == []
-    rebuild(status_of(recorder), batch=batch)
-    assert dump(recorder) == before
-    assert [id for _, _, id in ids(recorder)] == ["last", "b", "second", "first", "a"]
+    before = dump(store)
+    assert compare(store.status(), batch=batch)[1] == []
+    rebuild(store.status(), batch=batch)
+    assert dump(store) == before
+    assert [id for _, _, id in ids(store)] == ["last", "b", "second", "first", "a"]
 
 
 def test_several_appends_to_one_tree_in_one_commit_keep_their_order(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     tree = Tree("one")
     journal.append(
@@ -160,8 +150,8 @@ def test_several_appends_to_one_tree_in_one_commit_keep_their_order(
             (append(tree, decide.change(tree, replace(spec("a", "one"), key="k"), STAMP)),),
         ]
     )
-    assert recorder.query("SELECT id, key FROM task ORDER BY num") == [("one", "one"), ("a", "k")]
-    assert differences(recorder) == []
+    assert store.query("SELECT id, key FROM task ORDER BY num") == [("one", "one"), ("a", "k")]
+    assert differences(store) == []
 
 
 # -- rebuild
@@ -170,38 +160,38 @@ def test_several_appends_to_one_tree_in_one_commit_keep_their_order(
 @settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, 60))
 def test_whatever_happened_the_rows_made_again_are_the_same(random: Random, batch: int) -> None:
-    with sqlite_recorder() as recorder:
-        journal, history = journal_of(recorder), History(random)
+    with stores() as store:
+        journal, history = store.journal, History(random)
         for commit in history.commits(15):
             if commit:
                 journal.append(commit)
-        before = dump(recorder)
-        assert compare(status_of(recorder), batch=batch)[1] == []
-        rebuild(status_of(recorder), batch=batch)
-        assert dump(recorder) == before
+        before = dump(store)
+        assert compare(store.status(), batch=batch)[1] == []
+        rebuild(store.status(), batch=batch)
+        assert dump(store) == before
         for commit in [*history.commits(5), history.finish()]:
             if commit:
                 journal.append(commit)
-        assert compare(status_of(recorder), batch=batch)[1] == []
+        assert compare(store.status(), batch=batch)[1] == []
 
 
 def test_a_rebuild_mends_what_is_wrong_missing_or_too_much(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     fill(journal)
-    before = dump(recorder)
-    damage(recorder)
-    assert dump(recorder) != before
-    done = rebuild(status_of(recorder))
+    before = dump(store)
+    damage(store)
+    assert dump(store) != before
+    done = rebuild(store.status())
     assert done == Rebuilt(len(list(journal.read_all())), journal.position())
-    assert dump(recorder) == before
+    assert dump(store) == before
 
 
 def test_a_rebuild_that_dies_leaves_the_rows_as_they_were(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     fill(journal)
-    before = dump(recorder)
+    before = dump(store)
 
     class Dying(SQLiteStatus):
         @contextmanager
@@ -214,28 +204,28 @@ def test_a_rebuild_that_dies_leaves_the_rows_as_they_were(
         replace(position)
         raise KeyboardInterrupt
 
-    damage(recorder)
-    before = dump(recorder)
+    damage(store)
+    before = dump(store)
     with pytest.raises(KeyboardInterrupt):
         rebuild(Dying(recorder, StructMapper()))
-    assert dump(recorder) == before
-    assert rebuild(status_of(recorder)).position == journal.position()
+    assert dump(store) == before
+    assert rebuild(store.status()).position == journal.position()
 
 
 def test_readers_see_the_old_rows_until_the_new_ones_are_all_in_place(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     fill(journal, commits=20)
-    damage(recorder)
-    before = dump(recorder)
-    with status_of(recorder).copy(writable=True) as copy, copy.exclusive():
+    damage(store)
+    before = dump(store)
+    with store.status().copy(writable=True) as copy, copy.exclusive():
         copy.replace(0)
-        assert dump(recorder) == before
-    assert dump(recorder)["tree"] == []
+        assert dump(store) == before
+    assert dump(store)["tree"] == []
 
 
 def test_what_is_appended_during_a_rebuild_is_in_it(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     fill(journal, commits=20)
 
@@ -252,33 +242,33 @@ def test_what_is_appended_during_a_rebuild_is_in_it(
                 copy.exclusive = later
                 yield copy
 
-    damage(recorder)
+    damage(store)
     assert rebuild(Meanwhile(recorder, StructMapper())).position == journal.position()
-    assert differences(recorder) == []
-    assert recorder.query("SELECT version FROM tree WHERE id = 'later'") == [(1,)]
+    assert differences(store) == []
+    assert store.query("SELECT version FROM tree WHERE id = 'later'") == [(1,)]
 
 
-def test_an_empty_store_is_rebuilt_to_an_empty_store(recorder: SQLiteRecorder) -> None:
-    before = dump(recorder)
-    assert rebuild(status_of(recorder)) == Rebuilt(0, 0)
-    assert dump(recorder) == before
-    assert differences(recorder) == []
+def test_an_empty_store_is_rebuilt_to_an_empty_store(store: Store) -> None:
+    before = dump(store)
+    assert rebuild(store.status()) == Rebuilt(0, 0)
+    assert dump(store) == before
+    assert differences(store) == []
 
 
-def test_appends_go_on_after_a_rebuild(recorder: SQLiteRecorder, journal: EventJournal) -> None:
+def test_appends_go_on_after_a_rebuild(store: Store, journal: EventJournal) -> None:
     history = History(Random(2))
     for round in range(4):
         for commit in history.commits(10):
             if commit:
                 journal.append(commit)
-        rebuild(status_of(recorder), batch=round + 1)
+        rebuild(store.status(), batch=round + 1)
     journal.append(history.finish())
-    assert differences(recorder) == []
+    assert differences(store) == []
 
 
 def test_numbers_of_tasks_are_forgotten_with_the_end_of_their_tree() -> None:
-    with sqlite_recorder() as recorder:
-        journal, history = journal_of(recorder), History(Random(9))
+    with stores() as store:
+        journal, history = store.journal, History(Random(9))
         for commit in [*history.commits(80), history.finish()]:
             if commit:
                 journal.append(commit)
@@ -292,39 +282,37 @@ def test_numbers_of_tasks_are_forgotten_with_the_end_of_their_tree() -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_stream_that_lacks_an_event_is_told_as_damage(
-    recorder: SQLiteRecorder, journal: EventJournal, version: int
+    store: Store, journal: EventJournal, version: int
 ) -> None:
     tree = Tree("one")
     journal.append([(created(tree),)])
     journal.append([(append(tree, decide.add(tree, [spec("a", "one")], STAMP)),)])
     journal.append([(append(tree, decide.remove(tree, "a", STAMP)),)])
-    before = dump(recorder)
-    with recorder.exclusive() as cursor:
-        cursor.execute("DELETE FROM stored_events WHERE originator_version = ?", (version,))
+    before = dump(store)
+    store.execute("DELETE FROM stored_events WHERE originator_version = ?", (version,))
     with pytest.raises(StoreCorrupt, match="tree one"):
-        compare(status_of(recorder))
+        compare(store.status())
     with pytest.raises(StoreCorrupt, match="tree one"):
-        rebuild(status_of(recorder), batch=1)
-    assert dump(recorder) == before
+        rebuild(store.status(), batch=1)
+    assert dump(store) == before
 
 
 # -- compare
 
 
-def damage(recorder: SQLiteRecorder) -> None:
-    with recorder.exclusive() as cursor:
-        cursor.execute("UPDATE tree SET status = 'cancelled' WHERE num = 1")
-        cursor.execute("DELETE FROM task WHERE num = (SELECT MIN(num) FROM task)")
-        cursor.execute("INSERT INTO task_state VALUES (9, 'completed', 1, 1, 1, '', '', '', 7)")
-        cursor.execute("UPDATE tracking SET notification_id = 1 WHERE application_name = 'status'")
+def damage(store: Store) -> None:
+    store.execute("UPDATE tree SET status = 'cancelled' WHERE num = 1")
+    store.execute("DELETE FROM task WHERE num = (SELECT MIN(num) FROM task)")
+    store.execute("INSERT INTO task_state VALUES (9, 'completed', 1, 1, 1, '', '', '', 7)")
+    store.execute("UPDATE tracking SET notification_id = 1 WHERE application_name = 'status'")
 
 
 def test_a_comparison_names_each_row_that_is_not_as_in_the_log(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     journal.append([(created(Tree("one"), "a", "b"),)])
-    damage(recorder)
-    assert differences(recorder) == [
+    damage(store)
+    assert differences(store) == [
         "tree one: status not as in the log",
         "task one: missing, though the log has it",
         "task_state 9: there, though the log does not have it",
@@ -332,29 +320,26 @@ def test_a_comparison_names_each_row_that_is_not_as_in_the_log(
 
 
 def test_a_comparison_names_a_position_that_is_not_the_last(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     journal.append([(created(Tree("one")),), (created(Tree("two")),)])
-    with recorder.exclusive() as cursor:
-        cursor.execute("UPDATE tracking SET notification_id = 1 WHERE application_name = 'status'")
-    assert differences(recorder) == ["tracking status: position not as in the log"]
+    store.execute("UPDATE tracking SET notification_id = 1 WHERE application_name = 'status'")
+    assert differences(store) == ["tracking status: position not as in the log"]
 
 
 def test_a_comparison_shows_no_value_of_a_user(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     journal.append([(created(Tree("one")),)])
-    with recorder.exclusive() as cursor:
-        cursor.execute("UPDATE task SET inputs = ?", ('{"password":"hush"}',))
-    assert differences(recorder) == ["task one: inputs not as in the log"]
+    store.execute("UPDATE task SET inputs = ?", ('{"password":"hush"}',))
+    assert differences(store) == ["task one: inputs not as in the log"]
 
 
-def test_a_comparison_ends_at_its_limit(recorder: SQLiteRecorder, journal: EventJournal) -> None:
+def test_a_comparison_ends_at_its_limit(store: Store, journal: EventJournal) -> None:
     journal.append([(created(Tree(f"t{n}")),) for n in range(10)])
-    with recorder.exclusive() as cursor:
-        cursor.execute("UPDATE tree SET status = 'failed' WHERE num < 9")
-        cursor.execute("DELETE FROM tree WHERE num >= 9")
-    found: Sequence[Difference] = compare(status_of(recorder), limit=3)[1]
+    store.execute("UPDATE tree SET status = 'failed' WHERE num < 9")
+    store.execute("DELETE FROM tree WHERE num >= 9")
+    found: Sequence[Difference] = compare(store.status(), limit=3)[1]
     assert [(one.key, one.rebuilt is None) for one in found] == [
         ("t0", False),
         ("t1", False),
@@ -363,14 +348,14 @@ def test_a_comparison_ends_at_its_limit(recorder: SQLiteRecorder, journal: Event
 
 
 def test_a_comparison_changes_nothing_and_holds_nobody_up(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     fill(journal, commits=20)
-    damage(recorder)
-    before = dump(recorder)
-    with status_of(recorder).copy() as copy, copy.snapshot():
+    damage(store)
+    before = dump(store)
+    with store.status().copy() as copy, copy.snapshot():
         assert copy.page(0, 1)
         journal.append([(created(Tree("later")),)])
         assert copy.page(journal.position() - 1, 1) == []
-    after = dump(recorder)
+    after = dump(store)
     assert [row for row in after["tree"] if row[1] != "later"] == before["tree"]

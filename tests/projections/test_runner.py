@@ -23,13 +23,13 @@ Rows = SQLiteRows[TimelineChanges]
 
 @pytest.fixture
 def recorder() -> Iterator[SQLiteRecorder]:
-    with sqlite_recorder() as recorder:
+    with stores() as store:
         yield recorder
 
 
 @pytest.fixture
-def journal(recorder: SQLiteRecorder) -> EventJournal:
-    journal = journal_of(recorder)
+def journal(store: Store) -> EventJournal:
+    journal = store.journal
     history = History(Random(7))
     for commit in [*history.commits(150), history.finish()]:
         if commit:
@@ -37,8 +37,8 @@ def journal(recorder: SQLiteRecorder) -> EventJournal:
     return journal
 
 
-def attempts(recorder: SQLiteRecorder) -> list[Any]:
-    return recorder.query("SELECT * FROM attempt")
+def attempts(store: Store) -> list[Any]:
+    return store.query("SELECT * FROM attempt")
 
 
 def expected(journal: EventJournal) -> list[Any]:
@@ -71,19 +71,19 @@ class DyingRows(Rows):
 
 
 def test_the_rows_are_the_fold_of_the_whole_log(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
-    position = Runner(journal, timeline_rows(recorder), TIMELINE, batch=17).catch_up()
+    position = Runner(journal, store.timeline(), TIMELINE, batch=17).catch_up()
     assert position == journal.position()
-    assert attempts(recorder) == expected(journal)
-    assert {row[-1] for row in attempts(recorder)} == {"completed", "failed", "interrupted"}
+    assert attempts(store) == expected(journal)
+    assert {row[-1] for row in attempts(store)} == {"completed", "failed", "interrupted"}
 
 
 def test_a_runner_killed_between_and_within_batches_loses_nothing(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     deaths = 0
-    rows = DyingRows(timeline_rows(recorder), Random(3))
+    rows = DyingRows(store.timeline(), Random(3))
     position = 0
     while position < journal.position():
         try:
@@ -91,11 +91,11 @@ def test_a_runner_killed_between_and_within_batches_loses_nothing(
         except Killed:
             deaths += 1
     assert deaths > 10
-    assert attempts(recorder) == expected(journal)
+    assert attempts(store) == expected(journal)
 
 
 def test_two_runners_at_once_apply_nothing_twice(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
     applied: list[tuple[int, int]] = []
 
@@ -106,7 +106,7 @@ def test_two_runners_at_once_apply_nothing_twice(
                 applied.append((found.position, position))
             return done
 
-    plain = timeline_rows(recorder)
+    plain = store.timeline()
 
     def run() -> None:
         rows = Watched(plain._recorder, plain._clear, plain._write)
@@ -117,37 +117,37 @@ def test_two_runners_at_once_apply_nothing_twice(
         thread.start()
     for thread in threads:
         thread.join()
-    assert attempts(recorder) == expected(journal)
+    assert attempts(store) == expected(journal)
     applied.sort()
     assert [after for after, _ in applied[1:]] == [upto for _, upto in applied[:-1]]
 
 
 def test_a_batch_read_from_a_position_that_has_moved_on_is_not_applied(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
-    rows = timeline_rows(recorder)
+    rows = store.timeline()
     Runner(journal, rows, TIMELINE).catch_up()
-    before = attempts(recorder)
+    before = attempts(store)
     made = changes(list(journal.read_all()))
     assert not rows.apply("timeline", Mark(1, 0), made, journal.position())
-    assert attempts(recorder) == before
+    assert attempts(store) == before
 
 
 def test_events_that_come_later_are_taken_in_later() -> None:
-    with sqlite_recorder() as recorder:
-        journal, history = journal_of(recorder), History(Random(11))
-        runner = Runner(journal, timeline_rows(recorder), TIMELINE, batch=10)
+    with stores() as store:
+        journal, history = store.journal, History(Random(11))
+        runner = Runner(journal, store.timeline(), TIMELINE, batch=10)
         for commit in [*history.commits(60), history.finish()]:
             if commit:
                 journal.append(commit)
             assert runner.catch_up() == journal.position()
-        assert attempts(recorder) == expected(journal)
+        assert attempts(store) == expected(journal)
 
 
 def test_a_projector_whose_version_rose_starts_from_zero(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
-    rows = timeline_rows(recorder)
+    rows = store.timeline()
     Runner(journal, rows, TIMELINE).catch_up()
 
     def louder(batch: Any) -> TimelineChanges:
@@ -157,17 +157,17 @@ def test_a_projector_whose_version_rose_starts_from_zero(
         return made
 
     Runner(journal, rows, Projector("timeline", 2, louder)).catch_up()
-    assert {row[-1] for row in attempts(recorder)} == {"COMPLETED", "FAILED", "INTERRUPTED"}
+    assert {row[-1] for row in attempts(store)} == {"COMPLETED", "FAILED", "INTERRUPTED"}
     assert rows.mark("timeline") == Mark(2, journal.position())
-    assert recorder.query("SELECT COUNT(*) FROM tracking WHERE application_name LIKE 'time%'") == [
+    assert store.query("SELECT COUNT(*) FROM tracking WHERE application_name LIKE 'time%'") == [
         (1,)
     ]
 
 
 def test_an_older_projector_leaves_the_rows_of_a_later_one_alone(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
-    rows = timeline_rows(recorder)
+    rows = store.timeline()
     Runner(journal, rows, Projector("timeline", 2, changes)).catch_up()
     with pytest.raises(StoreUnavailable, match="later version"):
         Runner(journal, rows, TIMELINE).catch_up()
@@ -175,32 +175,32 @@ def test_an_older_projector_leaves_the_rows_of_a_later_one_alone(
 
 
 def test_two_runners_that_find_old_rows_reset_them_once(
-    recorder: SQLiteRecorder, journal: EventJournal
+    store: Store, journal: EventJournal
 ) -> None:
-    rows = timeline_rows(recorder)
+    rows = store.timeline()
     assert rows.reset("timeline", 1, None)
     assert not rows.reset("timeline", 1, None)
 
 
-def test_a_rebuild_mends_damaged_rows(recorder: SQLiteRecorder, journal: EventJournal) -> None:
-    runner = Runner(journal, timeline_rows(recorder), TIMELINE, batch=50)
+def test_a_rebuild_mends_damaged_rows(store: Store, journal: EventJournal) -> None:
+    runner = Runner(journal, store.timeline(), TIMELINE, batch=50)
     runner.catch_up()
     with recorder.exclusive() as cursor:
         cursor.execute("DELETE FROM attempt WHERE attempt = 1")
     assert runner.rebuild() == journal.position()
-    assert attempts(recorder) == expected(journal)
+    assert attempts(store) == expected(journal)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, 40))
 def test_in_batches_of_any_size_the_rows_are_the_same(random: Random, batch: int) -> None:
-    with sqlite_recorder() as recorder:
-        journal, history = journal_of(recorder), History(random)
-        runner = Runner(journal, timeline_rows(recorder), TIMELINE, batch=batch)
+    with stores() as store:
+        journal, history = store.journal, History(random)
+        runner = Runner(journal, store.timeline(), TIMELINE, batch=batch)
         for commit in history.commits(12):
             if commit:
                 journal.append(commit)
             if random.random() < 0.5:
                 runner.step()
         runner.catch_up()
-        assert attempts(recorder) == expected(journal)
+        assert attempts(store) == expected(journal)

@@ -49,7 +49,8 @@ def one_of_each(a: str, b: str) -> list[Append]:
     rich = TaskSpec(
         id=four, name="näme \U0001f600", key="key four", parent=a, priority=0,
         dependencies=(Dependency(one), Dependency(two, False)),
-        inputs=MARKERS, params=Raw(b'{"a": [1, 2.5e300, null]}'), schemas=Raw(b'{"input_schema":{}}'),
+        inputs=MARKERS, params=Raw(b'{"a": [1, 2.5e300, null]}'),
+        schemas=Raw(b'{"input_schema":{}}'),
     )  # fmt: skip
     error = ErrorInfo("Boom", "it \u0000 broke", ("Exception",), Raw(b'{"line":1}'))
     facts: list[e.AnyEvent] = [

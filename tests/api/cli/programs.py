@@ -12,7 +12,7 @@ from tests.support.places import environment
 
 JOBS = """
 import asyncio
-import sys
+import os
 import time
 
 from aipartnerupflow import BaseTask, executor_register
@@ -38,6 +38,8 @@ class Append(Job):
         with open("ledger", "a") as ledger:
             ledger.write(f"{context.task_id} {context.attempt} {context.idempotency_key}\\n")
         await asyncio.sleep(inputs.get("seconds", 0))
+        while "until" in inputs and not os.path.exists(inputs["until"]):
+            await asyncio.sleep(0.01)
         return context.task_id
 
 
@@ -77,6 +79,9 @@ class Done(NamedTuple):
         return json.loads(self.err)
 
 
+_started: "list[subprocess.Popen[str]]" = []
+
+
 def write_jobs(place: Path) -> None:
     """The module ``jobs``, with executors of its own."""
     (place / "jobs.py").write_text(JOBS)
@@ -90,7 +95,7 @@ def write_tree(place: Path, tree: Any, name: str = "tree.json") -> str:
 
 def start(place: Path, *args: str, stdin: Any = subprocess.DEVNULL) -> "subprocess.Popen[str]":
     """Start ``apflow`` in ``place``."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-P", "-m", "aipartnerupflow", *args],
         cwd=place,
         env=environment(place),
@@ -99,6 +104,17 @@ def start(place: Path, *args: str, stdin: Any = subprocess.DEVNULL) -> "subproce
         stderr=subprocess.PIPE,
         text=True,
     )
+    _started.append(process)
+    return process
+
+
+def end_all() -> None:
+    """What a test that failed left running."""
+    for process in _started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+    _started.clear()
 
 
 def end(process: "subprocess.Popen[str]", stdin: str | None = None) -> Done:
