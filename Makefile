@@ -31,7 +31,14 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 run: $(VENV)/.stamp ## install into .venv and run the example
+	@mkdir -p -m 700 .apflow
 	$(RUN_CMD)
+	@echo 'The store is .apflow/apflow.db; look at it with'
+	@echo '  $(VENV)/bin/apflow list'
+	@echo '  $(VENV)/bin/apflow history ID'
+	@echo 'To see a restart: run this, end it with Ctrl-C or kill -9, and resume it.'
+	@echo '  $(VENV)/bin/apflow run examples/slow.json --import examples.slow'
+	@echo '  $(VENV)/bin/apflow resume --import examples.slow'
 
 test: $(DEV)/.stamp ## every test
 	$(DEV)/bin/python -m pytest $(PYTEST_ARGS)

@@ -79,10 +79,15 @@ def care_of(store: Store) -> Care:
     """What looking after the store needs."""
     journal = store.journal
     assert isinstance(journal, EventJournal)
-    if _scheme(store.url) == "sqlite":
-        care: Care = _adapter("sqlite_care").SQLiteCare(journal)
-        return care
-    return Care(journal)
+    kind: type[Care] = Care
+    match _scheme(store.url):
+        case "sqlite":
+            kind = _adapter("sqlite_care").SQLiteCare
+        case "postgresql":
+            kind = _adapter("postgres_care").PostgresCare
+        case _:
+            pass
+    return kind(journal)
 
 
 def owners_alive(store: Store, engines: Iterable[str]) -> dict[str, bool | None]:

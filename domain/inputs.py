@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Raw, json
 
-from .specs import ErrorInfo
+from .specs import EMPTY_OBJECT, ErrorInfo
 
 JsonValue = Any
 """What JSON can hold: None, bool, int, float, str, list of these, dict of str to these."""
@@ -49,8 +49,8 @@ def effective(
     none. With ``by_key`` every result is given by its key, whatever is declared. Raises
     `EmptyPointer`.
     """
-    explicit: dict[str, JsonValue] = json.decode(written)
-    if _may_refer(written):
+    explicit: dict[str, JsonValue] = {} if written is EMPTY_OBJECT else json.decode(written)
+    if explicit and _may_refer(written):
         resolved = _resolve(explicit, dict(dependencies))
         if not isinstance(resolved, dict):  # the inputs as a whole were a reference
             raise EmptyPointer(explicit[REFERENCE], explicit.get("pointer", ""), "no object")

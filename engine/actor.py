@@ -35,6 +35,7 @@ class Actor:
         self.new_blobs: dict[str, bytes] = {}
         self.blobs: dict[str, bytes] = {}
         self.places: dict[int, tuple[Kind, tuple[Key, ...]]] = {}
+        self.driven = False
         self.preparing: dict[int, asyncio.Task[None]] = {}
         self.observers: list[Observer] = list(observers)
         self._over: asyncio.Future[str] | None = None

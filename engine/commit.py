@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ..domain.errors import ApflowError, IdTaken, StaleVersion, StoreUnavailable
-from .garbage import Paused
 from .ports import Journal, Unit
 
 Results = list[ApflowError | None]
@@ -40,7 +39,7 @@ class Committer:
 
     def commit(self, units: Sequence[Unit]) -> Results:
         """Write in this thread; blocks until durable or refused."""
-        with self._writing, Paused():
+        with self._writing:
             results = _append(self._journal, units)
         self._committed()
         return results
@@ -91,7 +90,7 @@ class Committer:
         units = [unit for some, _ in group for unit in some]
         results: Results = [StoreUnavailable("the writer broke down; see the log")] * len(units)
         try:
-            with self._writing, Paused():
+            with self._writing:
                 results = _append(self._journal, units)
             self._committed()
         finally:

@@ -19,7 +19,7 @@ from ..domain.time import to_text
 from .actor import Actor
 from .commit import Committer, Results
 from .dispatch import Dispatch, Key
-from .garbage import Paused
+from .garbage import Relaxed
 from .ports import Backend, Call, Clock, Executors, Journal, Liveness, Outcome, Returned
 from .starting import Starter
 from .turn import Answer, Decision, Turn
@@ -59,6 +59,7 @@ class Engine:
         self._background: set[asyncio.Task[Any]] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._garbage = Relaxed()
         self._busy = False
         self._scheduled = False
         self._closed = False
@@ -70,7 +71,7 @@ class Engine:
 
     def drives(self, actor: Actor) -> bool:
         """Whether the tree is (still) in this engine's hands."""
-        return self.actors.get(actor.tree.id) is actor
+        return actor.driven
 
     # -- what others ask
 
@@ -91,6 +92,7 @@ class Engine:
     def adopt(self, actor: Actor) -> None:
         """Take an actor into hand; its tree must be claimed in the same turn."""
         self.actors[actor.tree.id] = actor
+        actor.driven = True
         if actor.tree.options.limit is not None:
             self._dispatch.limit(("tree", actor.tree.id), actor.tree.options.limit)
 
@@ -115,13 +117,12 @@ class Engine:
         if self._busy:
             return
         turn = Turn(Stamp(to_text(self._clock.now())))
-        with Paused():
-            self._take_reports(turn)
-            self._take_commands(turn)
-            for actor in turn.touched:
-                turn.follow(actor)
-            self._starter.offer(turn.touched)
-            self._starter.start_ready(turn)
+        self._take_reports(turn)
+        self._take_commands(turn)
+        for actor in turn.touched:
+            turn.follow(actor)
+        self._starter.offer(turn.touched)
+        self._starter.start_ready(turn)
         self._commit(turn)
 
     def _take_reports(self, turn: Turn) -> None:
@@ -216,8 +217,7 @@ class Engine:
                 answer.future.set_result(answer.value)
 
     def _finish(self, actor: Actor) -> None:
-        if self.drives(actor):
-            del self.actors[actor.tree.id]
+        self._forget(actor)
         actor.settle()
         if not self.actors and self.on_idle is not None:
             self.on_idle()
@@ -231,10 +231,14 @@ class Engine:
         self.let_go(actor)
         actor.abandon(error)
 
+    def _forget(self, actor: Actor) -> None:
+        if actor.driven:
+            actor.driven = False
+            del self.actors[actor.tree.id]
+
     def let_go(self, actor: Actor) -> list["asyncio.Task[bool]"]:
         """Stop everything that runs for the tree; nothing is written."""
-        if self.drives(actor):
-            del self.actors[actor.tree.id]
+        self._forget(actor)
         for waiting in actor.preparing.values():
             waiting.cancel()
         actor.preparing.clear()
@@ -278,6 +282,7 @@ class Engine:
             task.cancel()
         await self._backend.close()
         self.liveness.leave()
+        self._garbage.restore()
 
     def in_background(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Run a coroutine beside the turns; it ends with the engine."""

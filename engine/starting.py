@@ -73,7 +73,7 @@ class Starter:
         """Start the first ready tasks of all trees, until there are no slots for more."""
         for entry in self._dispatch.ready():
             actor, n = entry[2], entry[3]
-            if n in actor.tree.ready and n not in actor.preparing and self._engine.drives(actor):
+            if actor.driven and n in actor.tree.ready and n not in actor.preparing:
                 self._try_start(turn, entry, actor, actor.tree.at_n(n))
 
     def _try_start(self, turn: Turn, entry: Entry, actor: Actor, task: Task) -> None:

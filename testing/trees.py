@@ -32,7 +32,7 @@ OPEN = ""
 """In `at`, `by` and `cause` of an expected fact: anything will do."""
 
 _WRITTEN = re.compile(
-    r"((?P<parent>[\w.:-]+)/)?(?P<id>[\w.:-]+)(\((?P<executor>\w*)\))?(\s*<-\s*(?P<needs>.+))?"
+    r"((?P<parent>[\w.:-]+)/)?(?P<id>[\w.:-]+)(\((?P<executor>\w*)\))?(\s*<-\s*(?P<needs>\S.*))?"
 )
 
 

@@ -52,9 +52,12 @@ def describe(registry: Registry, id: str) -> ExecutorInfo:
 
 
 def _broken(registry: Registry) -> Iterator[ExecutorInfo]:
-    """What installed packages declare and cannot be loaded; told once, then forgotten by those."""
+    """What installed packages declare and cannot be loaded or is switched off."""
     for plugin in load(".plugins:find")():
-        info = describe(registry, plugin.name)
+        try:
+            info = describe(registry, plugin.name)
+        except NotFound as error:  # the registry has tried before, and forgotten it
+            info = _unusable(plugin.name, error)
         if not info.usable:
             yield info
 

@@ -37,3 +37,11 @@ class Heads:
     def clear(self) -> None:
         """Forget all."""
         self._held.clear()
+
+
+def numbered(heads: list[Head], nums: Sequence[int]) -> list[Head]:
+    """The heads with the row numbers that new trees were given."""
+    for head in heads:
+        if head.num < 0:
+            head.num = nums[-head.num - 1]
+    return heads

@@ -133,8 +133,11 @@ class EventJournal:
         return StaleVersion(batches[0].tree, batches[0].expected)
 
     def _taken(self, batches: Sequence[Batch]) -> Sequence[str]:
-        """Which ids of new tasks exist."""
-        return self.recorder.ids_taken([spec.id for b in batches for _, spec, _ in b.changes.added])
+        """Which ids of new tasks and trees exist."""
+        recorder = self.recorder
+        tasks = [spec.id for batch in batches for _, spec, _ in batch.changes.added]
+        trees = [batch.tree for batch in batches if batch.expected == 0]
+        return recorder.ids_taken(tasks) or [id for id in trees if recorder.hash_at(id, 1)]
 
     def _is_stored(self, batches: Sequence[Batch]) -> bool:
         """Whether a commit that reported an error happened all the same.

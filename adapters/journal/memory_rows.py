@@ -34,16 +34,16 @@ class Tables:
         gone: set[str] = set()
         for batch in batches:
             gone.update(self._removed(batch))
-        found = []
+        found: dict[str, None] = {}
         seen: set[str] = set()
         for batch in batches:
             if batch.expected == 0 and batch.tree in self.trees:
-                found.append(batch.tree)
+                found[batch.tree] = None
             for _, spec, _ in batch.changes.added:
                 if spec.id in seen or (spec.id in self.tasks and spec.id not in gone):
-                    found.append(spec.id)
+                    found[spec.id] = None
                 seen.add(spec.id)
-        return found
+        return list(found)
 
     def apply(self, batches: Sequence[Batch]) -> None:
         """All changes, removals first."""

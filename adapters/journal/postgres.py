@@ -22,7 +22,7 @@ from ...domain.errors import StaleVersion, StoreUnavailable
 from ...engine.ports import OpenTree
 from ...projections.views import ReadModel
 from .chain import START, Head, links
-from .heads import Heads
+from .heads import Heads, numbered
 from .journal import PAGE, Batch, EventJournal, Row
 from .mapper import StructMapper
 from .postgres_arrays import Texts
@@ -37,7 +37,7 @@ from .postgres_connect import (
 )
 from .postgres_faults import from_postgres
 from .postgres_reads import PostgresReads
-from .postgres_rows import MAX_BYTES, Rows, arguments, cut, rows_of, size_of
+from .postgres_rows import MAX_BYTES, Rows, cut, rows_of, size_of, store
 from .postgres_schema import make_schema
 from .sql import statements
 
@@ -85,18 +85,27 @@ class PostgresRecorder(library.PostgresProcessRecorder):
             self._heads.keep(batches, heads)
             return position
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is appended here during the block; what is known of streams is read anew."""
+        with self._writing:
+            try:
+                yield
+            finally:
+                self._heads.clear()
+
     def _write(
         self, connection: Connection[DictRow], batches: Sequence[Batch]
     ) -> tuple[list[Head], int]:
-        cursor = connection.cursor(binary=True, row_factory=tuple_row)
         missing = [b.tree for b in batches if b.expected and not self._heads.at(b.tree, b.expected)]
         if not missing:
             heads = self._chained(batches, {})
             rows = rows_of(batches, heads)
             if size_of(rows) <= MAX_BYTES:
-                nums, position = self._send(cursor, rows, [])
-                return _numbered(heads, nums), position
+                nums, position = self._send(connection, rows, [])
+                return numbered(heads, nums), position
         with connection.transaction():
+            cursor = connection.cursor(binary=True, row_factory=tuple_row)
             cursor.execute(query(_sql.lock), prepare=True)
             found = {
                 id: Head(version, hash, num)
@@ -106,9 +115,9 @@ class PostgresRecorder(library.PostgresProcessRecorder):
             heads = self._chained(batches, found)
             nums, position = [], 0
             for part in cut(rows_of(batches, heads)):
-                nums, last = self._send(cursor, part, nums)
+                nums, last = self._send(connection, part, nums)
                 position = max(position, last)
-        return _numbered(heads, nums), position
+        return numbered(heads, nums), position
 
     def _chained(self, batches: Sequence[Batch], found: Mapping[str, Head]) -> list[Head]:
         """The ends of the streams after this; a new tree's number is -1, -2, … as yet."""
@@ -128,11 +137,10 @@ class PostgresRecorder(library.PostgresProcessRecorder):
             heads.append(Head(batch.expected + len(batch.stored), batch.hashes[-1], head.num))
         return heads
 
-    def _send(self, cursor: Cursor[TupleRow], rows: Rows, nums: list[int]) -> tuple[list[int], int]:
-        """One call; outside a transaction it is its own commit."""
-        cursor.execute(query(_sql.append), arguments(rows, nums), prepare=True)
-        made, last = _one(cursor)
-        return made, last or 0
+    def _send(
+        self, connection: Connection[DictRow], rows: Rows, nums: list[int]
+    ) -> tuple[list[int], int]:
+        return store(connection, rows, nums)
 
     # -- reading
 
@@ -289,11 +297,3 @@ def _one(cursor: Cursor[TupleRow]) -> TupleRow:
 def _require_first(batch: Batch) -> None:
     if batch.changes.new_tree is None:
         raise ValueError(f"the stream {batch.tree} has to begin with tree.created")
-
-
-def _numbered(heads: list[Head], nums: Sequence[int]) -> list[Head]:
-    """The heads with the row numbers that new trees were given."""
-    for head in heads:
-        if head.num < 0:
-            head.num = nums[-head.num - 1]
-    return heads

@@ -19,14 +19,13 @@ from .postgres import PostgresRecorder
 from .postgres_arrays import Ints, Texts, register
 from .postgres_connect import Datastore, query
 from .postgres_faults import from_postgres
-from .postgres_rows import arguments, cut, rows_of
+from .postgres_rows import cut, rows_of, store
 from .replayed import Numbers, misplaced, paired
 from .sql import statements
 
 C = TypeVar("C")
 
 _sql = statements("postgres_projections")
-_append = statements("postgres").append
 _DIFFERENCES = (
     ("tree", _sql.differences_tree),
     ("task", _sql.differences_task),
@@ -177,7 +176,7 @@ class PostgresCopy:
     def write(self, made: Sequence[TreeChanges]) -> None:
         """See `StatusCopy.write`."""
         for part in cut(rows_of(*self._numbers.of(made))):
-            self._cursor.execute(query(_append), arguments(part, []), prepare=True)
+            store(self._connection, part, [])
 
     def _make(self, batch: Batch) -> int:
         self._trees += 1

@@ -3,11 +3,17 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from psycopg import Connection, RawCursor
+from psycopg.pq import Format
+from psycopg.rows import tuple_row
+
 from ...projections.status import Changes, TreeChange
 from .chain import Head
 from .journal import Batch
 from .postgres_arrays import Bools, Bytes, Column, Floats, Ints, Texts
+from .postgres_connect import query
 from .rows import TASK_BITS, task_row
+from .sql import statements
 
 MAX_BYTES = 4 << 20
 """What one statement carries at most, unless a single row is larger."""
@@ -37,9 +43,25 @@ _NOTHING = {name: [kind() for kind in kinds] for name, kinds in _TABLES.items()}
 Rows = dict[str, list[tuple[Any, ...]]]
 """Rows by table. A row number may be -k, for the k-th tree that is new in the transaction."""
 
+_sql = statements("postgres")
 
-def arguments(rows: Rows, nums: Sequence[int]) -> list[Column]:
-    """The parameters of one call; ``nums``: numbers of the trees made by calls before it."""
+
+def store(connection: Connection[Any], rows: Rows, nums: Sequence[int]) -> tuple[list[int], int]:
+    """Store rows in one call, which outside a transaction is its own commit.
+
+    ``nums`` are the numbers of the trees that earlier calls of the transaction have made. Gives
+    them with those made now, and the last position, 0 where no event is among the rows.
+    """
+    # psycopg would look for placeholders anew each time in a statement with so many of them.
+    cursor = RawCursor(connection, row_factory=tuple_row)
+    cursor.format = Format.BINARY
+    row = cursor.execute(query(_sql.append), _arguments(rows, nums), prepare=True).fetchone()
+    assert row is not None
+    made, last = row
+    return made, last or 0
+
+
+def _arguments(rows: Rows, nums: Sequence[int]) -> list[Column]:
     found: list[Column] = [Ints(nums)]
     for name, kinds in _TABLES.items():
         table = rows.get(name)

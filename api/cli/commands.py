@@ -63,8 +63,9 @@ def run(
 ) -> int:
     """Run the tree in FILE until it has settled.
 
-    It runs in this process. FILE holds an array of tasks, a task with children, or {"name": …, "tasks": […]}.
-    Ends with 0 when the tree completed, 10 when it failed, 130 when it was interrupted.
+    It runs in this process. FILE holds an array of tasks, a task with children, or
+    {"name": …, "tasks": […]}. Ends with 0 when the tree completed, 10 when it failed, 11 when it
+    was cancelled, 130 when it was interrupted.
     """
     return _perform("run:main", file=file, store=store, imports=imports, timeout=timeout, json=json)
 
@@ -73,7 +74,7 @@ def run(
 def resume(
     trees: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TREE]...", help="Ids, or their beginnings; all if none is given."),
+        typer.Argument(metavar="TREE", help="Ids, or their beginnings; all if none is given."),
     ] = None,
     store: Store = None,
     imports: Import = None,

@@ -33,7 +33,9 @@ class Desk:
 
     @property
     def place(self) -> str:
-        """The store as it may be shown: without its password."""
+        """The store as it may be shown and named: a path, or a URL without its password."""
+        if scheme(self.url) in ("", "sqlite"):
+            return str(sqlite_path(self.url))
         return without_password(self.url)
 
     def command(self, *words: str) -> str:
@@ -96,6 +98,5 @@ def without_password(url: str) -> str:
     """A URL with the password in it, if any, struck out."""
     before, slashes, rest = url.partition("://")
     user, at, place = rest.rpartition("@")
-    if not at:
-        return url
-    return f"{before}{slashes}{user.partition(':')[0]}:***@{place}"
+    name, colon, _ = user.partition(":")
+    return f"{before}{slashes}{name}:***@{place}" if at and colon else url

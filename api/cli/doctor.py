@@ -16,7 +16,7 @@ from .desk import Desk, settle_in
 STYLES: Final = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
-class Line(Struct, frozen=True, omit_defaults=True):
+class Line(Struct, frozen=True):
     """A check as told in JSON."""
 
     check: str

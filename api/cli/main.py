@@ -15,16 +15,16 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(args: Sequence[str]) -> int:
     """The exit code of one command."""
     try:
-        app = importlib.import_module(".app", __package__)
+        code: int = importlib.import_module(".app", __package__).run(args)
     except ModuleNotFoundError as error:
-        if error.name not in NEEDED:
+        absent = (error.name or "").partition(".")[0]
+        if absent not in NEEDED:
             raise
         sys.stderr.write(
-            f"apflow: the command line needs {error.name}, which is not installed. "
+            f"apflow: the command line needs {absent}, which is not installed. "
             "Install it with: pip install 'aipartnerupflow[cli]'\n"
         )
         return 1
     except KeyboardInterrupt:
         return 130
-    code: int = app.run(args)
     return code

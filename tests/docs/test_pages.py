@@ -1,6 +1,7 @@
 """Every sample in README and docs runs, and prints what stands below it."""
 
 import ast
+import asyncio
 import json
 import sqlite3
 import subprocess
@@ -22,19 +23,19 @@ WITH_PYTHON = [p for p in pages.pages() if any(b.language == "python" for b in p
 WITH_COMMANDS = [p for p in pages.pages() if any(b.language == "console" for b in pages.blocks(p))]
 
 
-async def _run(text: str, names: dict[str, Any], where: str) -> str:
-    """What the sample prints."""
+def printed_by(text: str, names: dict[str, Any], where: str) -> str:
+    """Runs a sample; gives what it prints."""
     code = compile(text, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     assert isinstance(code, CodeType)
     with redirect_stdout(StringIO()) as printed:
         coroutine = eval(code, names)
         if coroutine is not None:
-            await coroutine
+            asyncio.run(coroutine)
     return printed.getvalue()
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON)
-async def test_the_python_samples_of_a_page_run_in_their_order(
+def test_the_python_samples_of_a_page_run_in_their_order(
     page: str, place: Path, executors: None
 ) -> None:
     names: dict[str, Any] = {"__name__": "sample"}
@@ -42,7 +43,7 @@ async def test_the_python_samples_of_a_page_run_in_their_order(
     for block in pages.blocks(page):
         where = f"{page}:{block.line}"
         if block.language == "python":
-            printed = await _run(block.text, names, where)
+            printed = printed_by(block.text, names, where)
         elif block.language == "sql":
             assert rows_of(place / "weather.db", block.text), f"{where} finds nothing"
         elif block.language == "text":
@@ -68,16 +69,16 @@ def test_the_commands_of_a_page_print_what_stands_below_them(page: str, tmp_path
     here = tmp_path / "here"
     here.mkdir()
     (here / "examples").symlink_to(ROOT / "examples")
+    ids = pages.Ids()
     for block in pages.blocks(page):
-        if block.language != "console":
-            continue
-        for command in pages.commands(block):
+        for command in pages.commands(block) if block.language == "console" else ():
+            line = ids.in_place_of_shown(command.line)
             ran = subprocess.run(
-                ["bash", "-c", command.line],
-                cwd=here, env=variables, capture_output=True, text=True, timeout=60,
+                ["bash", "-c", line], cwd=here, env=variables, text=True, timeout=60,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
-            shown = ran.stdout + ran.stderr
-            assert pages.is_as_printed(command.prints, shown), f"$ {command.line}\n{shown}"
+            assert pages.is_as_printed(command.prints, ran.stdout), f"$ {line}\n{ran.stdout}"
+            ids.learn(command.prints, ran.stdout)
 
 
 @pytest.mark.parametrize(

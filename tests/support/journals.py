@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
-from psycopg import Cursor
-from psycopg.rows import TupleRow
+from psycopg import Connection
 
 from aipartnerupflow.adapters.journal.journal import Batch, EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
@@ -60,18 +59,18 @@ class LossySQLite(Lossy, SQLiteRecorder):
 class LossyPostgres(Lossy, PostgresRecorder):
     """The server really ends the connection."""
 
-    def _send(self, cursor: Cursor[TupleRow], rows: Rows, nums: list[int]) -> Any:
+    def _send(self, connection: Connection[Any], rows: Rows, nums: list[int]) -> Any:
         lose = self.losing()
         if lose == "before":
-            self._cut(cursor)
-        sent = super()._send(cursor, rows, nums)
+            self._cut(connection)
+        sent = super()._send(connection, rows, nums)
         if lose == "after":
-            self._cut(cursor)
-            cursor.execute("SELECT 1")
+            self._cut(connection)
+            connection.execute("SELECT 1")
         return sent
 
-    def _cut(self, cursor: Cursor[TupleRow]) -> None:
-        pid = cursor.connection.info.backend_pid
+    def _cut(self, connection: Connection[Any]) -> None:
+        pid = connection.info.backend_pid
         with psycopg.connect(**self.store.parameters, autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
 

@@ -2,8 +2,9 @@
 
 A page's Python samples follow each other in one module, with `await` outside of functions. Its
 console samples follow each other in one folder: ``$ `` begins a command, ``> `` goes on with it, and
-what stands below is what it prints, on stdout first, then on stderr. In what is printed ``…``
-stands for anything, a line of its own for any lines; ids, times and durations differ in any case.
+what stands below is what it prints. In what is printed ``…`` stands for anything, a line of its own
+for any lines; ids, times and durations differ in any case. An id that a page shows stands for the
+one that came out, also in later commands.
 """
 
 import re
@@ -15,8 +16,10 @@ from msgspec import Struct
 from tests.support.repository import ROOT, files
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SHORT_ID = re.compile(r"\b[0-9a-f]{8}\b(?!-)")
 _DIFFERING = [
-    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
+    (_ID, "ID"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?"), "TIME"),
     (re.compile(r" *\b\d+(\.\d+)?m?s\b"), " SECONDS"),
 ]
@@ -91,6 +94,24 @@ def _levelled(text: str) -> str:
     for differing, word in _DIFFERING:
         text = differing.sub(word, text)
     return text
+
+
+class Ids:
+    """Which id came out for each that a page shows."""
+
+    def __init__(self) -> None:
+        self._real: dict[str, str] = {}
+
+    def learn(self, shown: str, printed: str) -> None:
+        """The ids of both, in their order, where they begin alike."""
+        for one, other in zip(_ID.findall(shown), _ID.findall(printed), strict=False):
+            self._real.setdefault(one, other)
+
+    def in_place_of_shown(self, command: str) -> str:
+        """The command with what came out, for whole ids and for beginnings of eight."""
+        shorter = {one[:8]: other[:8] for one, other in self._real.items()}
+        command = _ID.sub(lambda found: self._real.get(found[0], found[0]), command)
+        return _SHORT_ID.sub(lambda found: shorter.get(found[0], found[0]), command)
 
 
 def with_shim(folder: Path, python: str) -> Path:

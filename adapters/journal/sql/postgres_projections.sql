@@ -3,7 +3,8 @@ SELECT substr(application_name, length(%(name)s) + 2)::bigint, notification_id F
 WHERE starts_with(application_name, %(name)s || '/')
 
 -- name: lock_rows
-SELECT pg_advisory_xact_lock(1634755175, hashtext(%s))
+SELECT pg_advisory_xact_lock(1634755175, hashtext(%s)), set_config('enable_seqscan', 'off', true),
+       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
 
 -- name: forget_mark
 DELETE FROM tracking WHERE starts_with(application_name, %(name)s || '/')
@@ -62,7 +63,8 @@ FROM task_state t LEFT JOIN number n ON n.made = t.num >> 20
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 
 -- name: lock
-SELECT pg_advisory_xact_lock(1634755175, %s), set_config('idle_in_transaction_session_timeout', %s, true)
+SELECT pg_advisory_xact_lock(1634755175, %s),
+       set_config('idle_in_transaction_session_timeout', %s, true)
 
 -- name: number
 SELECT num FROM tree WHERE id = %s

@@ -37,8 +37,8 @@ def test_no_completed_task_runs_again_after_kill_9(here: Path) -> None:
     """Not one but the task in flight is called again, under its key, as the next attempt."""
     file = write_tree(here, chain(200, seconds=0.01))
     process = start(here, "run", file, *RUN)
-    for calls in (40, 90, 150):
-        until_calls(here, calls)
+    for reached in (40, 90, 150):
+        until_calls(here, reached)
         process.kill()
         end(process)
         process = start(here, "resume", *RUN, "--json")

@@ -299,7 +299,6 @@ async def test_a_big_result_is_kept_beside_the_log(run: Run, db: Session) -> Non
     assert db.store.journal.read_blob(completed[0].blob) == b'{"text":"%b"}' % text.encode()
 
 
-@pytest.mark.xfail(reason="a dependent is prepared before the result it needs is stored")
 async def test_a_big_result_is_handed_on(run: Run) -> None:
     tasks = await run(
         {"id": "a", "name": "work", "inputs": {"give": {"text": "x" * 100_000}}},

@@ -1,0 +1,241 @@
+"""What the queries over trees and tasks must give, whatever the store."""
+
+import pytest
+from msgspec import Raw
+
+from aipartnerupflow.domain import events as e
+from aipartnerupflow.domain.specs import Dependency, ErrorInfo
+from aipartnerupflow.engine.ports import Append
+from tests.support.facts import AT, LAST, LATER, created, new, numbers, saved, spec
+from tests.support.journals import Handle
+
+ERROR = ErrorInfo("Boom", "it broke", ("Exception",), Raw(b'{"line":1}'))
+
+
+def run(handle: Handle, tree: str) -> None:
+    """A tree with one task of each fate: completed, failed, running, stopped, waiting."""
+    ids = [tree, *(f"{tree}.{n}" for n in range(1, 6))]
+    _, done, large, failed, running, stopped = ids
+    facts: list[e.AnyEvent] = [
+        created(tree, *ids[1:], owner="ann"),
+        e.TreeSubmitted(at=LATER, of=(None,) * 6),
+        *(e.TaskStarted(at=LATER, task=id) for id in ids[1:]),
+        e.TaskProgressed(at=LATER, task=running, progress=0.5, message="half"),
+        e.TaskCompleted(at=LAST, task=done, result=Raw(b'{"x":[1, 2]}')),
+        e.TaskCompleted(at=LAST, task=large, blob=f"blob of {tree}", size=4),
+        e.TaskFailed(at=LAST, task=failed, error=ERROR),
+        e.TaskInterrupted(at=LAST, task=stopped, interruption="shutdown"),
+    ]
+    blobs = {f"blob of {tree}": b"[42]"}
+    handle.journal.append([[Append(tree, 0, facts, numbers(*ids), blobs)]])
+
+
+def test_a_tree_is_found_by_its_id(handle: Handle) -> None:
+    run(handle, "a")
+    view = handle.reads.tree("a")
+    assert view is not None
+    assert (view.num, view.id, view.uid, view.name) == (1, "a", "uid of a", "Tree a")
+    assert (view.user_id, view.phase, view.status) == ("ann", "submitted", "in_progress")
+    assert (view.version, view.created_at, view.updated_at) == (12, AT, LAST)
+    assert (view.engine, view.epoch, view.released, view.completed_at) == ("", 0, True, None)
+    assert handle.reads.tree("b") is None
+
+
+def test_a_task_is_found_by_its_id_with_its_whole_specification(handle: Handle) -> None:
+    whole = spec(
+        "a.1", "a", key="one", priority=0, dependencies=(Dependency("a.2", False),),
+        inputs=Raw(b'{"i": 1}'), params=Raw(b'{"p": 1.50}'), schemas=Raw(b'{"s":{}}'),
+    )  # fmt: skip
+    tree = e.TreeCreated(at=AT, uid="u", name="t", owner="ann", specs=(spec("a"), whole))
+    handle.journal.append([[Append("a", 0, [tree], numbers("a", "a.1"))]])
+    view = handle.reads.task("a.1")
+    assert view is not None
+    assert (view.n, view.key, view.name, view.priority) == (1, "one", "name of a.1", 0)
+    assert (view.tree_id, view.parent_id, view.user_id) == ("a", "a", "ann")
+    assert view.dependencies == whole.dependencies
+    assert (view.inputs, view.params, view.schemas) == (whole.inputs, whole.params, whole.schemas)
+    assert (view.status, view.attempt, view.generation, view.draft) == ("pending", 0, 1, True)
+    assert (view.progress, view.message, view.created_at) == (0.0, "", AT)
+    assert (view.started_at, view.completed_at, view.result, view.error) == (None,) * 4
+    assert handle.reads.task("a.2") is None
+
+
+def test_results_and_errors_come_with_the_tasks(handle: Handle) -> None:
+    run(handle, "a")
+    of = {task.id: task for task in handle.reads.tasks("a")}
+    assert list(of) == ["a", "a.1", "a.2", "a.3", "a.4", "a.5"]
+    assert [task.status for task in of.values()] == [
+        "pending", "completed", "completed", "failed", "in_progress", "pending",
+    ]  # fmt: skip
+    assert [task.value() for task in of.values()] == [None, {"x": [1, 2]}, [42], None, None, None]
+    assert [task.error for task in of.values()] == [None, None, None, ERROR, None, None]
+    assert [task.progress for task in of.values()] == [0.0, 1.0, 1.0, 0.0, 0.5, 0.0]
+    assert [task.started_at for task in of.values()] == [None, LATER, LATER, LATER, LATER, None]
+    assert [task.completed_at for task in of.values()] == [None, LAST, LAST, LAST, None, None]
+    assert of["a.4"].message == "half"
+    assert all(handle.reads.task(id) == task for id, task in of.items())
+    assert not any(task.draft for task in of.values())
+
+
+def test_results_are_left_out_on_demand(handle: Handle) -> None:
+    run(handle, "a")
+    for task in handle.reads.tasks("a", results=False):
+        assert (task.result, task.error) == (None, None)
+    assert handle.reads.tasks("b") == []
+
+
+def test_a_result_that_is_null_is_not_the_same_as_none(handle: Handle) -> None:
+    facts = [
+        created("a", "b"),
+        e.TaskStarted(at=AT, task="a"),
+        e.TaskCompleted(at=AT, task="a", result=Raw(b"null")),
+    ]
+    handle.journal.append([[Append("a", 0, facts, numbers("a", "b"))]])
+    views = handle.reads.tasks("a")
+    assert [view.result for view in views] == [Raw(b"null"), None]
+
+
+def test_what_a_reader_gets_does_not_change_under_it(handle: Handle) -> None:
+    handle.journal.append([[new("a")]])
+    view = handle.reads.tree("a")
+    handle.journal.append([[saved("a", 1)]])
+    assert view is not None
+    assert view.version == 1
+
+
+def test_trees_come_newest_first_page_by_page(handle: Handle) -> None:
+    for n in range(1, 8):
+        handle.journal.append([[new(f"t{n}")]])
+    first = handle.reads.trees(limit=3)
+    second = handle.reads.trees(limit=3, before=first[-1].num)
+    third = handle.reads.trees(limit=3, before=second[-1].num)
+    assert [[tree.id for tree in page] for page in (first, second, third)] == [
+        ["t7", "t6", "t5"], ["t4", "t3", "t2"], ["t1"],
+    ]  # fmt: skip
+    assert handle.reads.trees(before=third[-1].num) == []
+
+
+def test_trees_that_come_in_one_transaction_stay_in_their_order(handle: Handle) -> None:
+    handle.journal.append([[new("a")], [new("c")], [new("b")]])
+    handle.journal.append([[new("e")], [new("d")]])
+    assert [tree.id for tree in handle.reads.trees()] == ["d", "e", "b", "c", "a"]
+
+
+def test_trees_are_chosen_by_owner_status_and_phase(handle: Handle) -> None:
+    handle.journal.append([[new("a", owner="ann")], [new("b", owner="bob")], [new("c")]])
+    run(handle, "d")
+    reads = handle.reads
+    assert [tree.id for tree in reads.trees(owner="ann")] == ["d", "a"]
+    assert [tree.id for tree in reads.trees(status="pending")] == ["c", "b", "a"]
+    assert [tree.id for tree in reads.trees(phase="submitted")] == ["d"]
+    assert [tree.id for tree in reads.trees(phase="draft", owner="bob")] == ["b"]
+    assert reads.trees(owner="nobody") == []
+    assert reads.trees(owner="") == []
+
+
+def test_adopted_trees_are_left_out(handle: Handle) -> None:
+    moved = e.TasksAdded(at=AT, specs=(spec("b", "a"),), adopted_from="b")
+    handle.journal.append([[new("a")], [new("b")]])
+    into = Append("a", 1, [moved], numbers("a", "b"))
+    handle.journal.append([[into, Append("b", 1, [e.TreeAdopted(at=AT, into="a")], {})]])
+    assert [tree.id for tree in handle.reads.trees()] == ["a"]
+    assert list(handle.reads.ids_like("")) == ["a"]
+
+
+@pytest.fixture
+def found(handle: Handle) -> Handle:
+    """Tasks that differ in what they can be ordered and chosen by."""
+    tree = e.TreeCreated(
+        at=LATER, uid="u", name="t", owner="ann",
+        specs=(
+            spec("a", name="m", priority=2),
+            spec("a.1", "a", name="Z", priority=10),
+            spec("a.2", "a", name="b", priority=1),
+            spec("a.3", "a.1", name="ä", priority=2),
+        ),
+    )  # fmt: skip
+    started = [e.TaskStarted(at=LATER, task="a.1"), e.TaskStarted(at=LATER, task="a.2")]
+    ended = e.TaskCompleted(at=LAST, task="a.2", result=Raw(b"1"))
+    back = e.TaskInterrupted(at=LAST, task="a.1", interruption="shutdown")
+    index = numbers("a", "a.1", "a.2", "a.3")
+    handle.journal.append([[Append("a", 0, [tree, *started, ended, back], index)]])
+    handle.journal.append([[new("b", "b.1", at=AT, owner="bob")]])
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("order", "ids"),
+    [
+        ("created_at", "b b.1 a a.1 a.2 a.3"),
+        ("priority", "a.2 a a.3 b b.1 a.1"),
+        ("name", "a.1 a.2 a b b.1 a.3"),
+        ("status", "a.2 a a.1 a.3 b b.1"),
+    ],
+)
+def test_tasks_are_found_in_order(found: Handle, order: str, ids: str) -> None:
+    """Text by code points; equals in creation order."""
+    reads, wanted = found.reads, ids.split()
+    assert [task.id for task in reads.find(order=order, descending=False)] == wanted
+    assert [task.id for task in reads.find(order=order)] == wanted[::-1]
+    assert [task.id for task in reads.find(order=order, descending=False, limit=2, offset=3)] == (
+        wanted[3:5]
+    )
+
+
+def test_the_newest_tasks_are_found_first(found: Handle) -> None:
+    assert [task.id for task in found.reads.find()] == ["a.3", "a.2", "a.1", "a", "b.1", "b"]
+
+
+def test_tasks_are_chosen_by_owner_status_parent_and_root(found: Handle) -> None:
+    def ids(**wanted: object) -> list[str]:
+        tasks = found.reads.find(descending=False, **wanted)  # type: ignore[arg-type]
+        return [task.id for task in tasks]
+
+    assert ids(owner="bob") == ["b", "b.1"]
+    assert ids(status="completed") == ["a.2"]
+    assert ids(status="pending") == ["b", "b.1", "a", "a.1", "a.3"]
+    assert ids(parent="a") == ["a.1", "a.2"]
+    assert ids(roots=True) == ["b", "a"]
+    assert ids(roots=True, owner="ann") == ["a"]
+    assert ids(parent="a", status="pending", owner="ann") == ["a.1"]
+    assert ids(parent="") == []
+
+
+def test_found_tasks_bring_their_results(found: Handle) -> None:
+    (task,) = found.reads.find(status="completed")
+    assert task == found.reads.task("a.2")
+    assert task.value() == 1
+
+
+def test_ids_are_found_by_their_beginning(handle: Handle) -> None:
+    ids = ["ab_1", "abx1", "ab%2", "ab.3", "Ab_1", "ab", "b", "ab_2", "ab\\4"]
+    handle.journal.append([[new(id)] for id in ids])
+    reads = handle.reads
+    assert list(reads.ids_like("ab_")) == ["ab_1", "ab_2"]
+    assert list(reads.ids_like("ab%")) == ["ab%2"]
+    assert list(reads.ids_like("ab\\")) == ["ab\\4"]
+    assert list(reads.ids_like("ab")) == sorted(id for id in ids if id.startswith("ab"))
+    assert list(reads.ids_like("ab", limit=2)) == ["ab", "ab%2"]
+    assert list(reads.ids_like("zz")) == []
+    assert len(reads.ids_like("")) == 9
+
+
+def test_ids_of_tasks_are_told_to_be_taken_or_not(handle: Handle) -> None:
+    handle.journal.append([[new("a", "x", "y")]])
+    assert sorted(handle.reads.taken(["x", "q", "a", "x'"])) == ["a", "x"]
+    assert list(handle.reads.taken([])) == []
+    assert sorted(handle.recorder.ids_taken(["y", "q"])) == ["y"]
+
+
+def test_owner_and_tree_of_many_tasks_are_told_at_once(handle: Handle) -> None:
+    handle.journal.append([[new("a", "x", owner="ann")], [new("b", "y")]])
+    assert handle.reads.owner_and_tree(["x", "y", "z", "a"]) == {
+        "x": ("ann", "a"), "y": (None, "b"), "a": ("ann", "a"),
+    }  # fmt: skip
+    assert handle.reads.owner_and_tree([]) == {}
+
+
+def test_a_tree_without_a_timeline_has_no_attempts(handle: Handle) -> None:
+    handle.journal.append([[new("a")]])
+    assert handle.reads.attempts("a") == []
+    assert handle.reads.attempts("b") == []
