@@ -83,7 +83,7 @@ class ProcessLiveness(LocalLiveness):
 
 
 class FileLiveness:
-    """For SQLite: an engine holds a lock on ``<store>.engine-<name>``; the kernel drops it at death.
+    """For SQLite: an engine locks ``<store>.engine-<name>``; the kernel drops the lock at death.
 
     Who finds the lock free deletes the file while holding it. A forked child closes its copy, which
     would keep a dead engine alive.

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from ..domain import decide
 from ..domain.errors import IdTaken, InvalidGraph, NotFound, StoreUnavailable
 from ..domain.intake import Intake, NewId, fresh
-from ..domain.specs import TreeOptions
 from ..domain.tree import Tree
 from ..engine.commit import Committer
 from ..engine.drafts import Drafts
@@ -124,7 +123,7 @@ class Store:
             raise NotFound("tree", id)
         return found
 
-    def create_draft(self, intake: Intake, options: TreeOptions = TreeOptions()) -> Tree:
+    def create_draft(self, intake: Intake) -> Tree:
         """A draft of tasks as read; fresh ids for all where one is taken. Raises `InvalidGraph`."""
         specs = intake.specs
         faults = decide.graph_faults(specs, self.executors.module_of)
@@ -133,7 +132,7 @@ class Store:
         name = next(spec.name for spec in specs if spec.parent is None)
         while True:
             try:
-                return self.drafts.create(specs, name=name, owner=intake.owner, options=options)
+                return self.drafts.create(specs, name=name, owner=intake.owner)
             except IdTaken:
                 specs = fresh(specs, self.new_id)
 

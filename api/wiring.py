@@ -49,7 +49,7 @@ def load_modules(names: Iterable[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code runs at its import
+        except (Exception, SystemExit) as error:
             raise InvalidInput(_no_import(name, error)) from error
         if name not in _imported:
             _imported.append(name)

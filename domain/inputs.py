@@ -132,7 +132,7 @@ def at_pointer(value: JsonValue, key: str, pointer: str) -> JsonValue:
 def _is_index(token: str) -> bool:
     """RFC 6901: digits without a leading zero; no list has an index of more than 18."""
     digits = token.isascii() and token.isdigit() and len(token) <= 18
-    return digits and (token == "0" or token[0] != "0")
+    return digits and (len(token) == 1 or token[0] != "0")
 
 
 def _property(value: JsonValue, name: str) -> JsonValue:

@@ -68,6 +68,9 @@ class TreeOptions(Struct, frozen=True, omit_defaults=True, gc=False):
     limit: int | None = None
 
 
+NO_OPTIONS = TreeOptions()
+
+
 class ExecutorRef(Struct, frozen=True, omit_defaults=True, gc=False):
     """An executor by id. ``module`` is told to people who must import it, never imported from."""
 

@@ -14,7 +14,7 @@ from ..domain.errors import ApflowError, IdTaken, NotADraft, StaleVersion
 from ..domain.events import AnyEvent
 from ..domain.evolve import evolve
 from ..domain.intake import NewId
-from ..domain.specs import TaskSpec, TreeOptions
+from ..domain.specs import NO_OPTIONS, TaskSpec, TreeOptions
 from ..domain.time import to_text
 from ..domain.tree import Tree
 from .commit import Committer
@@ -44,7 +44,7 @@ class Drafts:
         *,
         name: str,
         owner: str | None = None,
-        options: TreeOptions = TreeOptions(),
+        options: TreeOptions = NO_OPTIONS,
     ) -> Tree:
         """A new draft. Raises `IdTaken` where one of its ids is in use."""
         root = next(spec.id for spec in specs if spec.parent is None)
@@ -73,7 +73,7 @@ class Drafts:
     def adopt(
         self, into: str, sources: Sequence[str], respecify: Callable[[TaskSpec], TaskSpec]
     ) -> Tree:
-        """The tasks of ``sources`` join ``into``, each as ``respecify`` gives it: one transaction."""
+        """The tasks of ``sources`` join ``into``, each as ``respecify`` gives it, in one commit."""
         with self._lock:
             target = self.get(into)
             steps: list[tuple[Tree, Decision]] = []

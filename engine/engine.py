@@ -251,7 +251,7 @@ class Engine:
         return stops
 
     async def release(self, actors: Sequence[Actor]) -> None:
-        """Let go in good order: attempts are stopped and recorded as interrupted, trees are free."""
+        """Let go in good order: attempts are stopped and stored as interrupted, trees are free."""
         await self.quiet()
         stops: list[asyncio.Task[bool]] = []
         units = []

@@ -26,7 +26,7 @@ class Paused:
 
 
 class Relaxed:
-    """Raises the collector's first threshold to `RELAXED`, unless it is higher; `restore` undoes it."""
+    """Raises the collector's first threshold to `RELAXED`, unless it is higher, until `restore`."""
 
     def __init__(self) -> None:
         self._before = gc.get_threshold()

@@ -58,8 +58,8 @@ async def create(
     """Create, submit and claim a tree, and start what is ready: one transaction.
 
     With ``strict`` a task without a registered executor refuses the tree; else it fails when its
-    turn comes. ``observers`` hear of every commit, this one included. When an id is taken, the whole tree gets fresh ids, keys kept. Raises
-    `InvalidGraph`.
+    turn comes. ``observers`` hear of every commit, this one included. When an id is taken, the
+    whole tree gets fresh ids, keys kept. Raises `InvalidGraph`.
     """
     specs = new.specs
     while True:
@@ -191,7 +191,7 @@ async def _take(
 
 
 def missing_executors(executors: Executors, tree: Tree) -> dict[str, str]:
-    """Executors that unfinished tasks of ``tree`` need and this process lacks, with their modules."""
+    """Executors that unfinished tasks need and this process lacks, with their modules."""
     registered = executors.module_of
     absent = {n for n, ref in enumerate(tree.executors) if registered(ref.id) is None}
     if not absent:

@@ -1,5 +1,6 @@
-"""What the engine needs from outside, as protocols. Adapters implement them; the contract suites in
-`tests/contract` say what each must hold.
+"""What the engine needs from outside, as protocols.
+
+Adapters implement them; the contract suites in `tests/contract` say what each must hold.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,8 @@ from ..domain.specs import DEFAULT_PRIORITY, ErrorInfo
 class Append(Struct, frozen=True, gc=False):
     """Events to add to one stream, which must be at version ``expected`` (0: it must not exist).
 
-    ``index`` maps the ids of the tree's tasks to their numbers, as after these events. ``blobs`` are the plain bytes of large results, by SHA-256 in hex.
+    ``index`` maps the ids of the tree's tasks to their numbers, as after these events. ``blobs``
+    are the plain bytes of large results, by SHA-256 in hex.
     """
 
     tree: str
@@ -53,7 +55,7 @@ class Journal(Protocol):
         """
 
     def read(self, tree: str, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
-        """The stream of ``tree`` in order, from version ``after + 1``; empty where it is unknown."""
+        """The stream of ``tree`` in order, after version ``after``; empty where it is unknown."""
 
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
         """All events by position, from the first after ``after``."""
@@ -72,7 +74,7 @@ class Journal(Protocol):
 
 
 class Subscription(Protocol):
-    """Wakes those who follow the journal. A wake-up may come for nothing, never too late for good."""
+    """Wakes those who follow the journal; a wake-up may come for nothing, but it does come."""
 
     def wake(self) -> None:
         """Called after a commit in this process, from any thread."""
@@ -131,7 +133,7 @@ class Executors(Protocol):
         """All registered ids, sorted."""
 
     def violations(self, id: str, schemas: Raw, inputs: Any) -> Sequence[str]:
-        """How ``inputs`` violate the executor's input schema or the task's own (pointer and rule)."""
+        """How ``inputs`` violate the executor's input schema or the task's own: pointer, rule."""
 
     def properties(self, id: str, schemas: Raw) -> tuple[str, ...] | None:
         """The input properties declared by the task's own schema, else by the executor's."""
@@ -203,7 +205,7 @@ class Backend(Protocol):
     """Where executors run. Lives in one event loop."""
 
     def start(self, call: Call, report: Report) -> None:
-        """Begin the attempt; ``report`` is called once, later, from the loop, unless it is stopped."""
+        """Begin the attempt; ``report`` is called once, later, in the loop, unless it is stopped."""
 
     async def stop(self, call: Call) -> bool:
         """End the attempt for good; True when it has really ended. No report follows."""

@@ -10,7 +10,10 @@ from ..domain.specs import Dependency, ErrorInfo
 
 
 class TreeView(Struct, kw_only=True):
-    """A tree's row. ``phase`` is draft, submitted, settled or adopted; ``status`` the public one."""
+    """A tree's row.
+
+    ``phase`` is draft, submitted, settled or adopted; ``status`` the public one.
+    """
 
     num: int
     id: str

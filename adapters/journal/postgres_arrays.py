@@ -66,11 +66,15 @@ class Bools(Column):
 class _ColumnDumper(Dumper):
     format = Format.BINARY
     element: ClassVar[int]
+    nothing: ClassVar[bytes]
+
+    def __init_subclass__(cls) -> None:
+        cls.nothing = _EMPTY(0, 0, cls.element)
 
     def dump(self, obj: Column) -> Buffer:
         values = obj.values
         if not values:
-            return _EMPTY(0, 0, self.element)
+            return self.nothing
         header = _HEADER(1, 1, self.element, len(values), 1)
         return header + b"".join(self.elements(values))
 

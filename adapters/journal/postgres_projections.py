@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from typing import Any, Generic, TypeVar
 
 import psycopg
+from msgspec import Struct
 from msgspec.structs import astuple
 from psycopg import Connection, Cursor
 from psycopg.rows import TupleRow, tuple_row
@@ -16,7 +17,7 @@ from ...projections.timeline import TimelineChanges
 from .journal import Batch
 from .mapper import StructMapper
 from .postgres import PostgresRecorder
-from .postgres_arrays import Ints, Texts, register
+from .postgres_arrays import Column, Ints, Texts, register
 from .postgres_connect import Datastore, query
 from .postgres_faults import from_postgres
 from .postgres_rows import cut, rows_of, store
@@ -34,6 +35,7 @@ _DIFFERENCES = (
 _MEND = (_sql.mend_1, _sql.mend_2, _sql.mend_3, _sql.mend_4, _sql.mend_5, _sql.mend_6)
 _ATTEMPT = (Texts, Texts, Ints, Ints, Texts, Ints, Texts, Texts)
 _END = (Texts, Texts, Texts, Texts)
+"""The columns of `AttemptRow` and `AttemptEnd`."""
 
 
 class PostgresRows(Generic[C]):
@@ -95,13 +97,14 @@ def _mark(cursor: Cursor[TupleRow], name: str) -> Mark | None:
 
 def _write_timeline(cursor: Cursor[TupleRow], made: TimelineChanges) -> None:
     if made.ended:
-        ends = zip(*map(astuple, made.ended), strict=True)
-        columns = [kind(values) for kind, values in zip(_END, ends, strict=True)]
-        cursor.execute(query(_sql.end_attempts), columns)
+        cursor.execute(query(_sql.end_attempts), _columns(_END, made.ended))
     if made.begun:
-        rows = zip(*map(astuple, made.begun), strict=True)
-        columns = [kind(values) for kind, values in zip(_ATTEMPT, rows, strict=True)]
-        cursor.execute(query(_sql.begin_attempts), columns)
+        cursor.execute(query(_sql.begin_attempts), _columns(_ATTEMPT, made.begun))
+
+
+def _columns(kinds: Sequence[type[Column]], rows: Sequence[Struct]) -> list[Column]:
+    columns = zip(*map(astuple, rows), strict=True)
+    return [kind(values) for kind, values in zip(kinds, columns, strict=True)]
 
 
 def _cursor(connection: Connection[Any]) -> Cursor[TupleRow]:

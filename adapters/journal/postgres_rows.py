@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from psycopg import Connection, RawCursor
+from psycopg import Connection, Cursor, RawCursor
 from psycopg.pq import Format
-from psycopg.rows import tuple_row
+from psycopg.rows import TupleRow, tuple_row
 
 from ...projections.status import Changes, TreeChange
 from .chain import Head
@@ -36,7 +36,10 @@ _TABLES: dict[str, tuple[type[Column], ...]] = {
     "ended": (Ints, Texts, Ints, Texts, Ints, Floats),
     "touched": (Ints, Ints, Texts, Texts),
 }
-"""The parameters of ``apflow_append`` after the first, in the order in which it writes them."""
+"""In the order in which they are written."""
+
+_USUAL = ("events", "put", "ended", "touched")
+_RARE = tuple(name for name in _TABLES if name not in _USUAL)
 
 _NOTHING = {name: [kind() for kind in kinds] for name, kinds in _TABLES.items()}
 
@@ -55,22 +58,29 @@ def store(connection: Connection[Any], rows: Rows, nums: Sequence[int]) -> tuple
     # psycopg would look for placeholders anew each time in a statement with so many of them.
     cursor = RawCursor(connection, row_factory=tuple_row)
     cursor.format = Format.BINARY
-    row = cursor.execute(query(_sql.append), _arguments(rows, nums), prepare=True).fetchone()
-    assert row is not None
-    made, last = row
+    usual = [Ints(nums), *_columns(rows, _USUAL)]
+    if not any(rows.get(name) for name in _RARE):
+        (last,) = _only(cursor.execute(query(_sql.append), usual, prepare=True))
+        return [*nums], last or 0
+    everything = [*usual, *_columns(rows, _RARE)]
+    made, last = _only(cursor.execute(query(_sql.append_all), everything, prepare=True))
     return made, last or 0
 
 
-def _arguments(rows: Rows, nums: Sequence[int]) -> list[Column]:
-    found: list[Column] = [Ints(nums)]
-    for name, kinds in _TABLES.items():
+def _only(cursor: Cursor[TupleRow]) -> TupleRow:
+    row = cursor.fetchone()
+    assert row is not None
+    return row
+
+
+def _columns(rows: Rows, tables: Sequence[str]) -> Iterator[Column]:
+    for name in tables:
         table = rows.get(name)
-        if table:
-            columns = zip(*table, strict=True)
-            found.extend(kind(column) for kind, column in zip(kinds, columns, strict=True))
-        else:
-            found.extend(_NOTHING[name])
-    return found
+        if not table:
+            yield from _NOTHING[name]
+            continue
+        for kind, column in zip(_TABLES[name], zip(*table, strict=True), strict=True):
+            yield kind(column)
 
 
 def rows_of(batches: Sequence[Batch], heads: Sequence[Head]) -> Rows:

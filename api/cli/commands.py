@@ -118,7 +118,9 @@ def list_(
 
 @app.command()
 def get(
-    id: Annotated[str, typer.Argument(help="A tree, or the beginning of its id; or a task.")],
+    id: Annotated[
+        str, typer.Argument(metavar="ID", help="A tree, or the beginning of its id; or a task.")
+    ],
     store: Store = None,
     json: Json = False,
 ) -> int:
@@ -128,7 +130,7 @@ def get(
 
 @app.command()
 def history(
-    id: Annotated[str, typer.Argument(help="A tree, or the beginning of its id.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="A tree, or the beginning of its id.")],
     task: Annotated[str | None, typer.Option(help="Only events of this task (key or id).")] = None,
     after: Annotated[int, typer.Option(min=0, help="Only events after this version.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="So many at most.")] = None,
@@ -143,7 +145,7 @@ def history(
 
 @app.command()
 def executors(
-    id: Annotated[str | None, typer.Argument(help="One executor, in full.")] = None,
+    id: Annotated[str | None, typer.Argument(metavar="ID", help="One executor, in full.")] = None,
     imports: Import = None,
     json: Json = False,
 ) -> int:

@@ -59,6 +59,11 @@ class Desk:
         return found[0]
 
 
+def look_at(store: str | None) -> Desk:
+    """A desk for commands that run nothing: no module is imported, no store made that was named."""
+    return Desk(load_settings(database_url=store), make=False)
+
+
 def settle_in(imports: Sequence[str] | None, store: str | None = None) -> Settings:
     """The settings in force; executors are configured and the modules named are imported.
 

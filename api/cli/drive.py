@@ -4,7 +4,7 @@ import asyncio
 import sys
 from asyncio import FIRST_COMPLETED
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from typing import Protocol
 
 from msgspec import Struct
@@ -61,6 +61,10 @@ class Drive:
 
     async def run(self, begin: Begin) -> Ended:
         """Returns when all trees have settled or were left. Raises what ``begin`` raises."""
+        with redirect_stdout(sys.stderr):  # what executors print is no data of ours
+            return await self._run(begin)
+
+    async def _run(self, begin: Begin) -> Ended:
         async with self._desk.store.engine() as engine:
             self._view.open()
             showing = asyncio.ensure_future(self._show())

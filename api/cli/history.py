@@ -12,7 +12,7 @@ from ...domain.events import Recorded
 from ...domain.specs import ErrorInfo
 from ..documents import event_document
 from .console import Console, clean
-from .desk import Desk, settle_in
+from .desk import look_at
 from .text import count, error_line, glimpse
 
 ENVELOPE: Final = ("at", "by", "cause", "task")
@@ -32,7 +32,7 @@ def main(
     store: str | None,
 ) -> int:
     """Write the events as they are read."""
-    desk = Desk(settle_in(None, store), make=False)
+    desk = look_at(store)
     tree = desk.tree_id(id)
     labels = {view.id: view.key for view in desk.store.reads.tasks(tree, results=False)}
     wanted = None if task is None else _task_id(labels, task)

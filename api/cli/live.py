@@ -40,8 +40,6 @@ class LiveView:
         self._live = Live(
             console=self._terminal,
             auto_refresh=False,
-            redirect_stdout=False,
-            redirect_stderr=False,
             vertical_overflow="crop",
         )
         self._orders: dict[str, list[tuple[str, int]]] = {}

@@ -7,7 +7,7 @@ from ...projections.rebuild import Difference, StatusStore, compare, rebuild
 from ..problems import Exit
 from ..wiring import care_of
 from .console import Console, clean
-from .desk import Desk, settle_in
+from .desk import look_at
 from .text import count
 
 SHOWN = 20
@@ -16,7 +16,7 @@ SHOWN = 20
 
 def main(console: Console, *, check: bool, store: str | None) -> int:
     """Compare, tell, and unless it is only a check, make the rows again."""
-    desk = Desk(settle_in(None, store), make=False)
+    desk = look_at(store)
     care = care_of(desk.store)
     status = care.status()
     if status is None:

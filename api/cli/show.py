@@ -7,7 +7,7 @@ from ...domain.errors import InvalidInput
 from ...projections.views import TaskView, TreeView
 from ..documents import Page, task_document, tree_document, whole_tree
 from .console import Console, clean
-from .desk import Desk, settle_in
+from .desk import Desk, look_at
 from .text import clock, count, elapsed, error_line, glimpse, result_text, seconds
 
 STATUSES: Final = ("pending", "in_progress", "completed", "failed", "cancelled")
@@ -26,7 +26,7 @@ def trees(
     """A page of trees, newest first."""
     if status is not None and status not in STATUSES:
         raise InvalidInput(f"there is no status {status!r}; there are {', '.join(STATUSES)}")
-    desk = Desk(settle_in(None, store), make=False)
+    desk = look_at(store)
     found = desk.store.reads.trees(
         status=status, phase="draft" if drafts else None, before=_cursor(after), limit=limit + 1
     )
@@ -68,7 +68,7 @@ def _padded(console: Console, status: str) -> str:
 
 def one(console: Console, *, id: str, store: str | None) -> int:
     """A tree with its tasks; else the task by that id; else the tree whose id begins so."""
-    desk = Desk(settle_in(None, store), make=False)
+    desk = look_at(store)
     task = None if desk.store.reads.tree(id) is not None else desk.store.reads.task(id)
     if task is not None:
         _task(console, task)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -33,7 +34,7 @@ class Collected:
 
 
 class SlowJournal(FakeJournal):
-    def append(self, units: list[Unit]) -> int:  # type: ignore[override]
+    def append(self, units: Sequence[Unit]) -> int:
         time.sleep(0.05)
         return super().append(units)
 

@@ -10,8 +10,7 @@ from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import InvalidGraph, StaleVersion, StoreFull, StoreUnavailable
 from aipartnerupflow.domain.evolve import fold
 from aipartnerupflow.engine.ports import Call, Kind
-
-from tests.support.bench import Bench, chain, fan, nothing
+from tests.support.bench import Bench, chain, fan, nothing, until
 
 
 async def test_a_task_is_started_durably_before_its_executor_is_called(bench: Bench) -> None:
@@ -135,8 +134,7 @@ async def test_a_large_result_is_a_blob_and_reaches_dependents_also_after_a_cras
             {"id": "c", "name": "take", "parent_id": "r", "dependencies": ["a", "b"]},
         ]
     )
-    while "b" not in bench.backend.running:
-        await asyncio.sleep(0)
+    await until(lambda: "b" in bench.backend.running)
     completed = next(r.event for r in bench.journal.log if isinstance(r.event, e.TaskCompleted))
     assert completed.blob is not None
     assert completed.size == 100_002
@@ -196,8 +194,7 @@ async def test_one_task_that_runs_long_does_not_hold_up_the_others(bench: Bench)
 
     bench.on("wait", wait)
     actor = await bench.submit([*chain(30), {"id": "x", "name": "wait", "parent_id": "r"}])
-    while len(bench.started()) < 31:
-        await asyncio.sleep(0.001)
+    await until(lambda: len(bench.started()) == 31)
     gate.set()
     assert await actor.waiter() == "completed"
 

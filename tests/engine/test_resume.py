@@ -8,7 +8,7 @@ from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import ExecutorMissing, OwnedElsewhere
 from aipartnerupflow.engine.lifecycle import resume
 from aipartnerupflow.engine.ports import Call
-from tests.support.bench import Bench, chain, fan
+from tests.support.bench import Bench, chain, fan, until
 
 
 class Killable:
@@ -72,8 +72,7 @@ async def test_the_idempotency_key_is_the_same_over_attempts(bench: Bench) -> No
 
     bench.on("noop", work)
     await bench.submit([{"id": "r", "name": "noop"}])
-    while not keys:
-        await asyncio.sleep(0)
+    await until(lambda: bool(keys))
     bench.crash("engine-2")
     await bench.resume_all()
     assert len(keys) == 2
@@ -162,12 +161,9 @@ async def test_a_crash_after_any_commit_resumes_to_the_same_end(
     bench.on("noop", work)
     actor = await bench.submit(chain(6))
     waiter = actor.waiter()
-    while not waiter.done() and len(bench.journal.commits) < position:
-        await asyncio.sleep(0)
+    await until(lambda: waiter.done() or len(bench.journal.commits) >= position)
     await asyncio.sleep(0)
-    completed = [
-        r.event.task for r in bench.journal.log if isinstance(r.event, e.TaskCompleted)
-    ]
+    completed = [r.event.task for r in bench.journal.log if isinstance(r.event, e.TaskCompleted)]
     bench.crash("engine-2")
     runs.clear()
     bench.on("noop", Killable(""))

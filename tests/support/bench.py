@@ -80,6 +80,15 @@ class Bench:
         return [call.task for call in self.backend.calls]
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop run until ``condition`` holds; fails after many rounds."""
+    for _ in range(200_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("what was waited for did not happen")
+
+
 async def nothing(call: Call) -> None:
     return None
 

@@ -1,10 +1,10 @@
 """The samples that stand in pages: taken out, run, compared with what the page says they print.
 
 A page's Python samples follow each other in one module, with `await` outside of functions. Its
-console samples follow each other in one folder: ``$ `` begins a command, ``> `` goes on with it, and
-what stands below is what it prints. In what is printed ``…`` stands for anything, a line of its own
-for any lines; ids, times and durations differ in any case. An id that a page shows stands for the
-one that came out, also in later commands.
+console samples follow each other in one folder: ``$ `` begins a command, ``> `` goes on with it,
+and what stands below is what it prints. In what is printed ``…`` stands for anything, a line of
+its own for any lines; ids, times and durations differ in any case. An id that a page shows stands
+for the one that came out, also in later commands.
 """
 
 import re

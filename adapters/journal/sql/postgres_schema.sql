@@ -102,14 +102,108 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN num < 0 THEN (nums[-(num >> 20)] << 20) | (num & 1048575) ELSE num END
 $$;
 
--- All that a commit holds, in one call; an empty array leaves its table alone. Trees come before their
--- events, so that a taken id is told as such, and events before all else, so that a stale writer is.
--- Deletions come before additions. `nums` comes back with the numbers of the trees made here.
-CREATE FUNCTION apflow_append(
-    INOUT nums bigint[],
-    tree_id text[], tree_uid text[], tree_name text[], tree_owner text[], tree_created_at text[],
+CREATE FUNCTION apflow_events(
     event_tree text[], event_version bigint[], event_topic text[], event_state bytea[],
     event_body_hash bytea[], event_hash bytea[],
+    OUT last bigint
+) LANGUAGE plpgsql AS $$
+BEGIN
+    IF cardinality(event_tree) > 0 THEN
+        INSERT INTO stored_events
+               (originator_id, originator_version, topic, state, body_hash, hash)
+        SELECT * FROM unnest(event_tree, event_version, event_topic, event_state,
+                             event_body_hash, event_hash);
+        PERFORM pg_notify('stored_events', '');
+        INSERT INTO tracking
+        VALUES ('status', currval('stored_events_notification_id_seq'))
+        ON CONFLICT (application_name) DO UPDATE SET notification_id = excluded.notification_id
+        RETURNING notification_id INTO last;
+    END IF;
+END
+$$;
+
+CREATE FUNCTION apflow_states(
+    nums bigint[],
+    put_num bigint[], put_status text[], put_attempt bigint[], put_generation bigint[],
+    put_progress double precision[], put_message text[], put_started_at text[],
+    put_completed_at text[], put_ended bigint[],
+    end_num bigint[], end_status text[], end_attempt bigint[], end_completed_at text[],
+    end_ended bigint[], end_progress double precision[],
+    touch_num bigint[], touch_version bigint[], touch_updated_at text[], touch_status text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF cardinality(put_num) > 0 THEN
+        INSERT INTO task_state AS s
+        SELECT apflow_task_num(x.num, nums), x.status, x.attempt, x.generation, x.progress,
+               x.message, x.started_at, x.completed_at, x.ended
+        FROM unnest(put_num, put_status, put_attempt, put_generation, put_progress, put_message,
+                    put_started_at, put_completed_at, put_ended)
+             AS x(num, status, attempt, generation, progress, message, started_at, completed_at,
+                  ended)
+        ON CONFLICT (num) DO UPDATE SET status = excluded.status, attempt = excluded.attempt,
+            generation = excluded.generation, progress = excluded.progress,
+            message = excluded.message, started_at = excluded.started_at,
+            completed_at = excluded.completed_at, ended = excluded.ended;
+    END IF;
+    IF cardinality(end_num) > 0 THEN
+        UPDATE task_state s
+        SET status = x.status, attempt = x.attempt, completed_at = x.completed_at,
+            ended = x.ended, progress = COALESCE(x.progress, s.progress)
+        FROM unnest(end_num, end_status, end_attempt, end_completed_at, end_ended, end_progress)
+             AS x(num, status, attempt, completed_at, ended, progress)
+        WHERE s.num = x.num;
+    END IF;
+    IF cardinality(touch_num) > 0 THEN
+        UPDATE tree t
+        SET version = x.version, updated_at = x.updated_at, status = COALESCE(x.status, t.status)
+        FROM unnest(touch_num, touch_version, touch_updated_at, touch_status)
+             AS x(num, version, updated_at, status)
+        WHERE t.num = x.num;
+    END IF;
+END
+$$;
+
+-- What most commits hold, in one call; an empty array leaves its table alone. One writer at a time,
+-- until its transaction ends: so positions become visible in their order.
+CREATE FUNCTION apflow_append(
+    nums bigint[],
+    event_tree text[], event_version bigint[], event_topic text[], event_state bytea[],
+    event_body_hash bytea[], event_hash bytea[],
+    put_num bigint[], put_status text[], put_attempt bigint[], put_generation bigint[],
+    put_progress double precision[], put_message text[], put_started_at text[],
+    put_completed_at text[], put_ended bigint[],
+    end_num bigint[], end_status text[], end_attempt bigint[], end_completed_at text[],
+    end_ended bigint[], end_progress double precision[],
+    touch_num bigint[], touch_version bigint[], touch_updated_at text[], touch_status text[],
+    OUT last bigint
+) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1634755175, 'stored_events'::regclass::oid::integer);
+    last := apflow_events(
+        event_tree, event_version, event_topic, event_state, event_body_hash, event_hash);
+    PERFORM apflow_states(
+        nums,
+        put_num, put_status, put_attempt, put_generation, put_progress, put_message,
+        put_started_at, put_completed_at, put_ended, end_num, end_status, end_attempt,
+        end_completed_at, end_ended, end_progress, touch_num, touch_version,
+        touch_updated_at, touch_status);
+END
+$$;
+
+-- The same with all that a commit can hold. Trees come before their events, so that a taken id is
+-- told as such, and events before all else, so that a stale writer is. Deletions come before
+-- additions. `nums` comes back with the numbers of the trees made here.
+CREATE FUNCTION apflow_append_all(
+    INOUT nums bigint[],
+    event_tree text[], event_version bigint[], event_topic text[], event_state bytea[],
+    event_body_hash bytea[], event_hash bytea[],
+    put_num bigint[], put_status text[], put_attempt bigint[], put_generation bigint[],
+    put_progress double precision[], put_message text[], put_started_at text[],
+    put_completed_at text[], put_ended bigint[],
+    end_num bigint[], end_status text[], end_attempt bigint[], end_completed_at text[],
+    end_ended bigint[], end_progress double precision[],
+    touch_num bigint[], touch_version bigint[], touch_updated_at text[], touch_status text[],
+    tree_id text[], tree_uid text[], tree_name text[], tree_owner text[], tree_created_at text[],
     change_num bigint[], change_version bigint[], change_updated_at text[], change_status text[],
     change_phase text[], change_engine text[], change_epoch bigint[], change_released boolean[],
     change_completed_at text[],
@@ -124,18 +218,10 @@ CREATE FUNCTION apflow_append(
     interrupted_num bigint[],
     progress_num bigint[], progress_progress double precision[], progress_message text[],
     blob_hash text[], blob_data bytea[],
-    put_num bigint[], put_status text[], put_attempt bigint[], put_generation bigint[],
-    put_progress double precision[], put_message text[], put_started_at text[],
-    put_completed_at text[], put_ended bigint[],
-    end_num bigint[], end_status text[], end_attempt bigint[], end_completed_at text[],
-    end_ended bigint[], end_progress double precision[],
-    touch_num bigint[], touch_version bigint[], touch_updated_at text[], touch_status text[],
     OUT last bigint
 ) LANGUAGE plpgsql AS $$
 BEGIN
-    -- One writer at a time, until its transaction ends: positions become visible in their order.
-    PERFORM pg_advisory_xact_lock(1634755175, 'stored_events'::regclass::oid::integer),
-            pg_notify('stored_events', '');
+    PERFORM pg_advisory_xact_lock(1634755175, 'stored_events'::regclass::oid::integer);
     IF cardinality(tree_id) > 0 THEN
         WITH made AS (
             INSERT INTO tree (id, uid, name, owner, phase, status, version, created_at, updated_at)
@@ -146,16 +232,8 @@ BEGIN
         )
         SELECT nums || array_agg(num ORDER BY num) INTO nums FROM made;
     END IF;
-    IF cardinality(event_tree) > 0 THEN
-        INSERT INTO stored_events
-               (originator_id, originator_version, topic, state, body_hash, hash)
-        SELECT * FROM unnest(event_tree, event_version, event_topic, event_state,
-                             event_body_hash, event_hash);
-        INSERT INTO tracking
-        VALUES ('status', currval('stored_events_notification_id_seq'))
-        ON CONFLICT (application_name) DO UPDATE SET notification_id = excluded.notification_id
-        RETURNING notification_id INTO last;
-    END IF;
+    last := apflow_events(
+        event_tree, event_version, event_topic, event_state, event_body_hash, event_hash);
     IF cardinality(change_num) > 0 THEN
         UPDATE tree t
         SET version = x.version, updated_at = x.updated_at, status = COALESCE(x.status, t.status),
@@ -209,33 +287,11 @@ BEGIN
         INSERT INTO blob SELECT * FROM unnest(blob_hash, blob_data)
         ON CONFLICT (hash) DO NOTHING;
     END IF;
-    IF cardinality(put_num) > 0 THEN
-        INSERT INTO task_state AS s
-        SELECT apflow_task_num(x.num, nums), x.status, x.attempt, x.generation, x.progress,
-               x.message, x.started_at, x.completed_at, x.ended
-        FROM unnest(put_num, put_status, put_attempt, put_generation, put_progress, put_message,
-                    put_started_at, put_completed_at, put_ended)
-             AS x(num, status, attempt, generation, progress, message, started_at, completed_at,
-                  ended)
-        ON CONFLICT (num) DO UPDATE SET status = excluded.status, attempt = excluded.attempt,
-            generation = excluded.generation, progress = excluded.progress,
-            message = excluded.message, started_at = excluded.started_at,
-            completed_at = excluded.completed_at, ended = excluded.ended;
-    END IF;
-    IF cardinality(end_num) > 0 THEN
-        UPDATE task_state s
-        SET status = x.status, attempt = x.attempt, completed_at = x.completed_at,
-            ended = x.ended, progress = COALESCE(x.progress, s.progress)
-        FROM unnest(end_num, end_status, end_attempt, end_completed_at, end_ended, end_progress)
-             AS x(num, status, attempt, completed_at, ended, progress)
-        WHERE s.num = x.num;
-    END IF;
-    IF cardinality(touch_num) > 0 THEN
-        UPDATE tree t
-        SET version = x.version, updated_at = x.updated_at, status = COALESCE(x.status, t.status)
-        FROM unnest(touch_num, touch_version, touch_updated_at, touch_status)
-             AS x(num, version, updated_at, status)
-        WHERE t.num = x.num;
-    END IF;
+    PERFORM apflow_states(
+        nums,
+        put_num, put_status, put_attempt, put_generation, put_progress, put_message,
+        put_started_at, put_completed_at, put_ended, end_num, end_status, end_attempt,
+        end_completed_at, end_ended, end_progress, touch_num, touch_version,
+        touch_updated_at, touch_status);
 END
 $$;

@@ -47,10 +47,12 @@ WHERE (:owner IS NULL OR r.owner = :owner)
   AND (NOT :roots OR t.parent IS NULL)
 ORDER BY CASE WHEN :descending THEN NULL ELSE
              CASE :order WHEN 'priority' THEN t.priority WHEN 'name' THEN t.name
-                         WHEN 'status' THEN COALESCE(s.status, 'pending') ELSE t.created_at END END,
+                         WHEN 'status' THEN COALESCE(s.status, 'pending')
+                         ELSE t.created_at END END,
          CASE WHEN :descending THEN
              CASE :order WHEN 'priority' THEN t.priority WHEN 'name' THEN t.name
-                         WHEN 'status' THEN COALESCE(s.status, 'pending') ELSE t.created_at END END DESC,
+                         WHEN 'status' THEN COALESCE(s.status, 'pending')
+                         ELSE t.created_at END END DESC,
          CASE WHEN :descending THEN -t.num ELSE t.num END
 LIMIT :limit OFFSET :offset
 

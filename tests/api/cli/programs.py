@@ -48,6 +48,7 @@ class Fail(Job):
     id = "fail"
 
     async def execute(self, inputs):
+        print("a word of its own")
         raise ValueError("no \\x1b[31mgood")
 
 

@@ -103,7 +103,8 @@ def test_a_failure_is_told_with_what_it_kept_from_starting(jobs: Path, apflow: A
 
 def test_a_failed_tree_is_a_document_too(jobs: Path, apflow: Apflow) -> None:
     done = apflow("run", write_tree(jobs, BROKEN), *IMPORT, "--json")
-    assert (done.code, done.err, done.document["status"]) == (10, "", "failed")
+    assert (done.code, done.document["status"]) == (10, "failed")
+    assert done.err == "a word of its own\n"
     bad = next(task for task in done.document["tasks"] if task["id"] == "bad")
     assert bad["error"]["type"] == "ValueError"
     assert bad["result"] is None
@@ -241,6 +242,14 @@ def test_modules_are_named_by_the_environment_too(
 ) -> None:
     monkeypatch.setenv("APFLOW_IMPORT", "json,jobs")
     assert apflow("run", write_tree(jobs, ARRAY)).code == 0
+
+
+def test_commands_that_run_nothing_import_nothing(
+    apflow: Apflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APFLOW_IMPORT", "nowhere")
+    assert apflow("list").code == 0
+    assert apflow("demo").code == 2
 
 
 def test_the_working_directory_is_looked_at_last_and_only_for_imports(
