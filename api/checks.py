@@ -154,16 +154,22 @@ def _some_rows(store: Store, trees: Sequence[TreeView]) -> Iterator[str]:
         yield from _differences(store, view, tree)
 
 
-def _differences(store: Store, view: TreeView, tree: Tree) -> Iterator[str]:
-    """What the rows of one tree have otherwise than its log. A tree that runs is left alone."""
+def _differences(store: Store, view: TreeView, tree: Tree) -> list[str]:
+    """What the rows of one tree have otherwise than its log; nothing where it moved meanwhile."""
+    found = [*_tree_differences(view, tree), *_task_differences(store, tree)]
+    return found if store.tree(view.id).version == view.version else []
+
+
+def _tree_differences(view: TreeView, tree: Tree) -> Iterator[str]:
     if view.version != tree.version:
-        if store.tree(view.id).version == view.version:
-            yield f"tree {view.id}: version {view.version}, in the log {tree.version}"
-        return
+        yield f"tree {view.id}: version {view.version}, in the log {tree.version}"
     phase = "settled" if tree.settled else "submitted" if tree.submitted else "draft"
     if view.phase != phase or (tree.settled and view.status != tree.settled):
         yield f"tree {view.id}: {view.phase} {view.status}, in the log {phase} {tree.settled}"
-    rows = {task.id: task for task in store.reads.tasks(view.id, results=False)}
+
+
+def _task_differences(store: Store, tree: Tree) -> Iterator[str]:
+    rows = {task.id: task for task in store.reads.tasks(tree.id, results=False)}
     for task in tree.live():
         row = rows.pop(task.spec.id, None)
         if row is None:

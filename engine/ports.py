@@ -205,7 +205,7 @@ class Backend(Protocol):
     """Where executors run. Lives in one event loop."""
 
     def start(self, call: Call, report: Report) -> None:
-        """Begin the attempt; ``report`` is called once, later, in the loop, unless it is stopped."""
+        """Begin the attempt; ``report`` is called once, later, in the loop, unless stopped."""
 
     async def stop(self, call: Call) -> bool:
         """End the attempt for good; True when it has really ended. No report follows."""

@@ -73,9 +73,11 @@ def parameters(dsn: str) -> dict[str, Any]:
 
 def _parsed(dsn: str) -> dict[str, Any] | None:
     try:
-        return dict(conninfo_to_dict(dsn))
+        found: dict[str, Any] = dict(conninfo_to_dict(dsn))
     except psycopg.Error:  # its text repeats what it could not read
         return None
+    ports = str(found.get("port") or 0).split(",")
+    return found if all(port.isdigit() for port in ports) else None
 
 
 def label(parameters: Mapping[str, Any]) -> str:

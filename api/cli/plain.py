@@ -4,6 +4,7 @@ import asyncio
 import sys
 import threading
 import time
+from collections import deque
 
 from .console import Console, clean
 from .text import count, error_line, seconds
@@ -19,7 +20,7 @@ class PlainView:
     def __init__(self, console: Console, watch: Watch) -> None:
         self._console = console
         self._watch = watch
-        self._lines: list[str] = []
+        self._lines: deque[str] = deque()
         self._writing = threading.Lock()
         self._gone = False
 
@@ -63,8 +64,11 @@ class PlainView:
         self._lines.append(line if step.error is None else f"{line}: {error_line(step.error)}")
 
     def _flush(self) -> None:
+        """Take lines one by one: the loop may add some meanwhile, and none may be lost."""
         with self._writing:
-            lines, self._lines = self._lines, []
+            lines = []
+            while self._lines:
+                lines.append(self._lines.popleft())
             if not lines or self._gone:
                 return
             try:

@@ -30,7 +30,11 @@ def stop_on_signal(first: Callable[[], None], last_words: Callable[[], str]) -> 
             _end(last_words())
         loop.call_soon_threadsafe(first)
 
-    before: dict[signal.Signals, Any] = {number: signal.signal(number, handle) for number in CAUGHT}
+    before: dict[signal.Signals, Any] = {
+        number: signal.signal(number, handle)
+        for number in CAUGHT
+        if signal.getsignal(number) is not signal.SIG_IGN  # as for what runs in the background
+    }
     try:
         yield
     finally:

@@ -1,12 +1,13 @@
 """Running one tree from several places at once."""
 
 import asyncio
+import threading
 
 import pytest
 
 from aipartnerupflow import TaskManager, task
 from aipartnerupflow.api.library.sessions import Session
-from aipartnerupflow.api.running import run_to_end
+from aipartnerupflow.api.running import Before, run_to_end
 from tests.support.places import started, until
 
 
@@ -38,6 +39,29 @@ async def test_of_callers_in_one_moment_one_takes_an_interrupted_tree_up(
     callers = asyncio.gather(*(run_to_end(db.store, "r") for _ in range(3)))
     assert sorted(await asyncio.wait_for(callers, 10)) == [False, False, True]
     assert started(db, "r") == ["slow", "slow"]
+
+
+def test_of_two_loops_in_one_moment_one_drives_the_tree(manager: TaskManager, db: Session) -> None:
+    """Many times, because who is quicker is left to chance."""
+    for n in range(20):
+        id = f"r{n}"
+        asyncio.run(manager.task_repository.create_task("slow", id=id, inputs={"seconds": 0.02}))
+        ready = threading.Barrier(2)
+        drove: list[bool] = []
+
+        async def before(ready: threading.Barrier = ready) -> None:
+            ready.wait(10)
+
+        def run(id: str = id, drove: list[bool] = drove, before: Before = before) -> None:
+            drove.append(asyncio.run(run_to_end(db.store, id, before=before)))
+
+        threads = [threading.Thread(target=run) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert sorted(drove) == [False, True]
+        assert started(db, id) == ["slow"]
 
 
 async def test_a_settled_tree_is_not_driven(manager: TaskManager, db: Session) -> None:

@@ -119,7 +119,7 @@ def test_json_that_looks_like_a_transcoder_s_markers_survives(handle: Handle) ->
     tree = e.TreeCreated(
         at=AT, uid="u", name="t", specs=(spec("a", inputs=MARKERS, params=MARKERS),)
     )
-    facts = [tree, e.TaskStarted(at=AT, task="a"), done]
+    facts: list[e.AnyEvent] = [tree, e.TaskStarted(at=AT, task="a"), done]
     handle.journal.append([[Append("a", 0, facts, numbers("a"))]])
     assert [r.event for r in handle.journal.read("a")] == facts
     view = handle.reads.task("a")
@@ -605,7 +605,7 @@ def test_tasks_move_from_tree_to_tree(handle: Handle) -> None:
 def test_blobs_are_stored_with_their_events(handle: Handle) -> None:
     journal = handle.journal
     blobs = {"aa": b"\x00\xff" * 100, "bb": b""}
-    facts = [
+    facts: list[e.AnyEvent] = [
         created("a"),
         e.TaskStarted(at=AT, task="a"),
         e.TaskCompleted(at=AT, task="a", blob="aa", size=200),

@@ -85,7 +85,7 @@ def test_results_are_left_out_on_demand(handle: Handle) -> None:
 
 
 def test_a_result_that_is_null_is_not_the_same_as_none(handle: Handle) -> None:
-    facts = [
+    facts: list[e.AnyEvent] = [
         created("a", "b"),
         e.TaskStarted(at=AT, task="a"),
         e.TaskCompleted(at=AT, task="a", result=Raw(b"null")),

@@ -124,6 +124,23 @@ class TestEnd:
             "r": "completed", "g": "completed", "p": "completed", "a": "in_progress",
         }  # fmt: skip
 
+    def test_those_may_start_after_it_has_ended(self) -> None:
+        stream = given(
+            running("r", "g", "g/p(cook)", "p/a"), started("p"), group_started("g"),
+            group_started("r"), completed("p"), completed("g"), completed("r"),
+        )  # fmt: skip
+        assert ready(stream) == ["a"]
+        stream.and_then(started("a")).when(complete, "a", 1, result=NULL).then_in_all(
+            completed("a"), settled("completed")
+        )
+
+    def test_a_root_with_an_executor_has_no_parent_to_tell(self) -> None:
+        stream = given(running("r(cook)", "g/a", "g"))
+        stream.when(start, "r").then_in_all(started("r"))
+        begun = stream.and_then(started("r"))
+        begun.when(complete, "r", 1, result=NULL).then_in_all(completed("r"))
+        begun.when(fail, "r", 1, BROKEN).then_in_all(failed("r"))
+
 
 class TestBlockedChildren:
     def test_a_group_with_a_blocked_child_fails_and_names_it_and_the_reason(self) -> None:
@@ -213,6 +230,16 @@ class TestDependenciesOfGroups:
         assert ready(after) == ["z"]
         last = after.and_then(started("z")).when(complete, "z", 1, result=NULL)
         last.then_in_all(completed("z"), child_failed("r", "x"), settled("failed"))
+
+    def test_what_is_blocked_already_is_not_blocked_again(self) -> None:
+        stream = given(
+            running("r(cook)", "x", "y", "g <- x", "g/a <- y"), started("r"), started("x"),
+            started("y"), failed("y"), failed("x"),
+        )  # fmt: skip
+        blockers = {t.spec.id: stream.tree.at_n(t.blocker).spec.id for t in stream.tree.live()
+                    if t.blocked}  # fmt: skip
+        assert blockers == {"g": "x", "a": "y"}
+        stream.when(complete, "r", 1, result=NULL).then_in_all(completed("r"), settled("failed"))
 
     def test_an_optional_one_is_satisfied_by_an_end_of_any_kind(self) -> None:
         stream = given(running("r", "x", "g <- x?", "g/a"), started("x"))

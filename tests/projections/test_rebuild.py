@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.domain import decide
 from aipartnerupflow.domain.decide import Stamp
-from aipartnerupflow.domain.errors import IdTaken, StoreCorrupt
+from aipartnerupflow.domain.errors import IdTaken, StoreCorrupt, StoreReadOnly
 from aipartnerupflow.domain.events import AnyEvent
 from aipartnerupflow.domain.evolve import evolve
 from aipartnerupflow.domain.specs import TaskSpec
@@ -29,7 +29,7 @@ from aipartnerupflow.projections.rebuild import (
     rebuild,
 )
 from tests.support.histories import History
-from tests.support.stores import Store, Stores
+from tests.support.stores import Store, Stores, sqlite_store
 
 TABLES = {
     "tree": "SELECT * FROM tree ORDER BY num",
@@ -151,6 +151,21 @@ def test_tasks_that_move_twice_end_up_in_the_last_tree_wherever_a_batch_ends(
     rebuild(store.status(), batch=batch)
     assert dump(store) == before
     assert [id for _, _, id in ids(store)] == ["last", "b", "second", "first", "a"]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 5])
+def test_a_task_that_one_command_gives_to_another_tree_is_kept_there(
+    store: Store, journal: EventJournal, batch: int
+) -> None:
+    one, two = Tree("one"), Tree("two")
+    journal.append([(created(one, "a"),), (created(two),)])
+    given = append(two, decide.add(two, [spec("a", "two")], STAMP))
+    journal.append([(given, append(one, decide.remove(one, "a", STAMP)))])
+    before = dump(store)
+    store.execute("DELETE FROM task")
+    rebuild(store.status(), batch=batch)
+    assert dump(store) == before
+    assert ids(store) == [(1, 0, "one"), (2, 0, "two"), (2, 1, "a")]
 
 
 def test_several_appends_to_one_tree_in_one_commit_keep_their_order(
@@ -384,3 +399,10 @@ def test_a_comparison_changes_nothing_and_holds_nobody_up(
         assert copy.page(journal.position() - 1, 1) == []
     after = dump(store)
     assert [row for row in after["tree"] if row[1] != "later"] == before["tree"]
+
+
+def test_a_file_is_opened_for_reading_only_to_compare() -> None:
+    with sqlite_store() as store:
+        store.journal.append([(created(Tree("one")),)])
+        with pytest.raises(StoreReadOnly), store.status().copy() as copy, copy.snapshot():
+            copy.replace(0)

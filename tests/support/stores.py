@@ -10,21 +10,14 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import sql
 
+from aipartnerupflow.adapters.journal import postgres_projections, sqlite_projections
 from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
 from aipartnerupflow.adapters.journal.postgres import PostgresRecorder
 from aipartnerupflow.adapters.journal.postgres_connect import Datastore as PostgresDatastore
 from aipartnerupflow.adapters.journal.postgres_connect import parameters
-from aipartnerupflow.adapters.journal.postgres_projections import (
-    PostgresStatus,
-)
-from aipartnerupflow.adapters.journal.postgres_projections import (
-    timeline_rows as postgres_timeline,
-)
 from aipartnerupflow.adapters.journal.sqlite import SQLiteRecorder
 from aipartnerupflow.adapters.journal.sqlite_datastore import Datastore, database_name
-from aipartnerupflow.adapters.journal.sqlite_projections import SQLiteStatus
-from aipartnerupflow.adapters.journal.sqlite_projections import timeline_rows as sqlite_timeline
 from aipartnerupflow.projections.rebuild import StatusStore
 
 _schemas = count(1)
@@ -60,11 +53,11 @@ class SQLiteStore:
 
     def status(self) -> StatusStore:
         """See `Store`."""
-        return SQLiteStatus(self.recorder, self.journal.mapper)
+        return sqlite_projections.SQLiteStatus(self.recorder, self.journal.mapper)
 
     def timeline(self) -> Any:
         """See `Store`."""
-        return sqlite_timeline(self.recorder)
+        return sqlite_projections.timeline_rows(self.recorder)
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """See `Store`."""
@@ -98,11 +91,11 @@ class PostgresStore:
 
     def status(self) -> StatusStore:
         """See `Store`."""
-        return PostgresStatus(self.recorder, self.journal.mapper)
+        return postgres_projections.PostgresStatus(self.recorder, self.journal.mapper)
 
     def timeline(self) -> Any:
         """See `Store`."""
-        return postgres_timeline(self.recorder)
+        return postgres_projections.timeline_rows(self.recorder)
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """See `Store`."""

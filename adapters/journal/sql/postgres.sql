@@ -17,7 +17,9 @@ SELECT set_config('plan_cache_mode', 'force_generic_plan', false),
 SELECT pg_advisory_xact_lock(1634755175, 0)
 
 -- name: has_schema
-SELECT to_regclass('tracking') IS NOT NULL
+SELECT EXISTS (
+    SELECT FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'tracking'
+)
 
 -- name: schema_version
 SELECT notification_id FROM tracking WHERE application_name = '__schema__'

@@ -154,7 +154,7 @@ def test_a_terminal_shows_the_tree_while_it_runs(here: Path) -> None:
         {"key": "inner", "name": "append", "parent_id": "top", "inputs": {"seconds": 0.5}},
     ]
     seen = on_a_terminal(here, "run", write_tree(here, tasks), "--import", "jobs")
-    assert "inner\x1b[36m" in seen or "● inner" in seen or "inner" in seen
+    assert "inner" in seen
     assert "\x1b[2K" in seen
     assert "2/2  completed" in seen
     assert "\x1b[?25h" in seen
@@ -172,11 +172,9 @@ def test_a_big_tree_neither_floods_the_terminal_nor_slows_the_run(here: Path) ->
 
 @pytest.mark.slow
 def test_colour_is_left_out_where_it_is_not_wanted(here: Path) -> None:
-    apflow(here, "demo")
+    assert "\x1b" not in on_a_terminal(here, "demo", TERM="dumb")
     assert "\x1b[32m" in on_a_terminal(here, "list")
     assert "\x1b[" not in on_a_terminal(here, "list", NO_COLOR="1")
-    assert "\x1b[" not in on_a_terminal(here, "list", TERM="dumb")
-    assert "\x1b" not in on_a_terminal(here, "demo", TERM="dumb")
 
 
 @pytest.mark.slow
