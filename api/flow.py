@@ -131,7 +131,7 @@ class Flow:
         if self._engine is None:
             raise InvalidInput("use `async with Flow() as flow:`")
         written = _written(spec)
-        intake = read(written.tasks, self.store.new_id)
+        intake = read(written.tasks, self.store.new_id, self.store.executors.module_of)
         root = next((task.name for task in intake.specs if task.parent is None), "")
         new = NewTree(
             intake.specs,

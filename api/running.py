@@ -61,7 +61,7 @@ async def _take(
             await before()
         try:
             return await submit(engine, store.drafts.hand_over(id), observers=observers)
-        except (NotADraft, StaleVersion):  # another engine was quicker
+        except (NotADraft, OwnedElsewhere, StaleVersion):  # another engine was quicker
             return None
     try:
         resumed = await resume(engine, {id}, observers=lambda _: observers)

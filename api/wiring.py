@@ -3,6 +3,7 @@
 import atexit
 import importlib
 import os
+import re
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
@@ -37,6 +38,7 @@ _imported: list[str] = []
 """Modules that the user named to be imported: worker processes import them too."""
 
 tree_hooks = get_task_tree_hooks
+module_of = default_registry.module_of
 
 
 def configure(settings: Mapping[str, Any]) -> None:
@@ -119,7 +121,8 @@ def open_store(url: str, *, durability: str = "power", writer: str = "auto") -> 
 
 
 def sqlite_path(url: str) -> Path:
-    """The file that a SQLite URL or a plain path names."""
+    """The file that a SQLite URL (a driver in it does not count) or a plain path names."""
+    url = re.sub(r"^sqlite\+\w+:", "sqlite:", url)
     if not url.startswith("sqlite:"):
         return Path(url)
     if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from .decide.submission import Registered, graph_faults, unregistered
 from .errors import Fault, InvalidGraph
 from .graph import check
 from .specs import DEFAULT_PRIORITY, EMPTY_OBJECT, MAX_NAME, Dependency, TaskSpec, is_id
@@ -26,14 +27,17 @@ class Intake(Struct, frozen=True):
     owner: str | None
 
 
-def read(documents: Iterable[Raw | bytes], new_id: NewId) -> Intake:
+def read(
+    documents: Iterable[Raw | bytes], new_id: NewId, registered: Registered | None = None
+) -> Intake:
     """Read the tasks of one tree, each a JSON object. Raises `InvalidGraph` with all faults.
 
     Faults of the graph that need no knowledge of executors are among them, so that a caller mends
-    all at once. Where a document cannot be read at all, only such faults are told.
+    all at once; with ``registered`` so are tasks that no executor can run. Where a document cannot
+    be read at all, only such faults are told.
     """
     written, faults = flatten(documents)
-    return _Reader(written, faults, new_id).read()
+    return _Reader(written, faults, new_id).read(registered)
 
 
 def read_one(document: Raw | bytes, new_id: NewId) -> TaskSpec:
@@ -100,23 +104,29 @@ class _Reader:
             self.by_key[key] = n
             self.by_name[task.name] = n if task.name not in self.by_name else ambiguous
 
-    def read(self) -> Intake:
+    def read(self, registered: Registered | None = None) -> Intake:
         specs = tuple(self._spec(n, task, nested) for n, (task, nested) in enumerate(self.written))
         owners = {task.user_id for task, _ in self.written if task.user_id is not None}
         if len(owners) > 1:
             message = "the tasks name different user_id values; a tree has one owner"
             self.faults.append(Fault("several_owners", "", message))
         if self.faults:
-            more = [] if self.alone else self._graph_faults(specs)
+            more = [] if self.alone else self._graph_faults(specs, registered)
             raise InvalidGraph([*self.faults, *more])
         return Intake(specs, owners.pop() if owners else None)
 
-    def _graph_faults(self, specs: tuple[TaskSpec, ...]) -> list[Fault]:
-        """What else is wrong, whichever tasks turn out to be groups."""
+    def _graph_faults(
+        self, specs: tuple[TaskSpec, ...], registered: Registered | None
+    ) -> list[Fault]:
+        """What else is wrong; without ``registered``, whichever tasks turn out to be groups."""
         told = {(fault.code, fault.where) for fault in self.faults}
         if any(code == "duplicate_key" for code, _ in told):
             return []
-        return [fault for fault in check(specs, None) if (fault.code, fault.where) not in told]
+        if registered is None:
+            faults = check(specs, None)
+        else:
+            faults = [*graph_faults(specs, registered), *unregistered(specs, registered)]
+        return [fault for fault in faults if (fault.code, fault.where) not in told]
 
     def _spec(self, n: int, task: WrittenTask, nested: int) -> TaskSpec:
         key = self.keys[n]
@@ -160,7 +170,7 @@ class _Reader:
             return task.parent_id
         n = self._find("key", task.parent_id)
         if n is None:
-            self._fault("unknown_parent", key, f"the parent {self._why_not(task.parent_id)}")
+            self._fault("unknown_parent", key, f"its parent is {self._why_not(task.parent_id)}")
             return task.parent_id
         return self.ids[n]
 
@@ -191,9 +201,9 @@ class _Reader:
 
     def _why_not(self, reference: str) -> str:
         if self.by_name.get(reference) == -1:
-            return f"{reference!r} is the name of several tasks; use an id or key"
+            return f"{reference!r}, which is the name of several tasks; use an id or key"
         return (
-            f"{reference!r} is not a task of this tree. "
+            f"{reference!r}, which is not a task of this tree. "
             "Name a task of the tree, or add_child it first."
         )
 

@@ -13,9 +13,9 @@ from ..domain.errors import (
     Fault,
     IdTaken,
     InvalidGraph,
-    InvalidTransition,
     NotFound,
     OwnedElsewhere,
+    StaleVersion,
 )
 from ..domain.evolve import evolve
 from ..domain.intake import NewId, fresh
@@ -105,6 +105,7 @@ async def submit(
     """Submit and claim a stored draft, and start what is ready: one transaction."""
 
     def decision(turn: Turn) -> tuple[Actor, Actor]:
+        _refuse_second(engine, tree)
         actor = Actor(tree, observers)
         _submit(engine, turn, actor, strict)
         engine.adopt(actor)
@@ -112,6 +113,12 @@ async def submit(
 
     actor: Actor = await engine.command(decision)
     return actor
+
+
+def _refuse_second(engine: Engine, tree: Tree) -> None:
+    """A tree has one actor; a second one would only be fenced by the first."""
+    if tree.id in engine.actors:
+        raise OwnedElsewhere(tree.id, engine.name)
 
 
 def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool) -> None:
@@ -162,24 +169,44 @@ async def resume(
         if open_tree.id in engine.actors or (ids is not None and open_tree.id not in ids):
             continue
         try:
-            done.taken.append(await _take(engine, open_tree, take_over, observers(open_tree.id)))
-        except (OwnedElsewhere, ExecutorMissing, InvalidTransition) as error:
+            done.taken.append(await _take(engine, open_tree, take_over, observers))
+        except ApflowError as error:
             done.refused[open_tree.id] = error
     return done
 
 
 async def _take(
-    engine: Engine, open_tree: OpenTree, take_over: bool, observers: Sequence[Observer]
+    engine: Engine,
+    open_tree: OpenTree,
+    take_over: bool,
+    observers: Callable[[str], Sequence[Observer]],
 ) -> Actor:
-    owner_lives = not open_tree.released and engine.liveness.alive(open_tree.engine) is not False
-    if owner_lives and not take_over:
-        raise OwnedElsewhere(open_tree.id, open_tree.engine)
-    tree = await asyncio.to_thread(load, engine.journal, open_tree.id)
+    """Claim it. Open work may be old: whose it is now says the log, and the claim's own commit."""
+    id = open_tree.id
+    if not take_over:
+        _require_free(engine, id, open_tree.engine, open_tree.released)
+    while True:
+        tree = await asyncio.to_thread(load, engine.journal, id)
+        if not take_over:
+            _require_free(engine, id, tree.engine, tree.released)
+        try:
+            return await _claim(engine, tree, observers(id))
+        except StaleVersion:
+            continue  # somebody else wrote meanwhile
+
+
+def _require_free(engine: Engine, id: str, owner: str, released: bool) -> None:
+    if not released and engine.liveness.alive(owner) is not False:
+        raise OwnedElsewhere(id, owner)
+
+
+async def _claim(engine: Engine, tree: Tree, observers: Sequence[Observer]) -> Actor:
     missing = missing_executors(engine.executors, tree)
     if missing:
         raise ExecutorMissing(tree.id, missing)
 
     def decision(turn: Turn) -> tuple[Actor, Actor]:
+        _refuse_second(engine, tree)
         actor = Actor(tree, observers)
         actor.apply(decide.claim(tree, engine.name, turn.stamp(actor)))
         tree.fresh = list(tree.ready)

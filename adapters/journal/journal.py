@@ -154,7 +154,7 @@ class EventJournal:
         except StoreError as error:
             raise StoreUnavailable(
                 "the store was lost in the middle of a commit, and whether it was stored cannot "
-                f"be found out ({error}) Look at the tree before you repeat the command."
+                f"be found out. Look at the tree before you repeat the command. ({error})"
             ) from error
 
     def read(self, tree: str, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:

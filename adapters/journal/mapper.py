@@ -135,7 +135,11 @@ def _decode_old(topic: str, body: bytes) -> AnyEvent:
     kind = _CURRENT.get(name)
     if kind is None or version > kind.version:
         raise NewerEvent(name, version)
-    fields: dict[str, Any] = msgspec.json.decode(body)
-    for step in range(version, kind.version):
-        fields = UPCASTS[name, step](fields)
-    return cast(AnyEvent, msgspec.convert(fields, kind))
+    try:
+        fields: dict[str, Any] = msgspec.json.decode(body)
+        for step in range(version, kind.version):
+            fields = UPCASTS[name, step](fields)
+        # By way of JSON: `msgspec.convert` cannot make a `Raw`.
+        return cast(AnyEvent, msgspec.json.decode(_encode(fields), type=kind))
+    except msgspec.MsgspecError as error:
+        raise StoreCorrupt(f"a stored event {topic!r} cannot be read: {error}") from error

@@ -28,7 +28,6 @@ from .mapper import StructMapper
 from .postgres_arrays import Texts
 from .postgres_connect import (
     IDLE_TIMEOUT,
-    POOL_SIZE,
     Datastore,
     Writer,
     parameters,
@@ -205,7 +204,7 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         with self._translated():
             pool = self.store.pool
             pool.open()
-            for left in range(POOL_SIZE, -1, -1):
+            for left in range(pool.max_size, -1, -1):
                 connection = pool.getconn()
                 try:
                     cursor = connection.cursor(binary=True, row_factory=tuple_row)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ...domain.errors import ApflowError
 from ...projections.views import TaskView, TreeView
 from ..documents import WholeTree, whole_tree
 from ..problems import Exit, Interrupted, TimedOut
@@ -116,9 +115,3 @@ def _last(tree: TreeView, tasks: Sequence[TaskView]) -> list[TaskView]:
     last = [task for task in tasks if task.id not in awaited and task.status == "completed"]
     last.sort(key=lambda task: task.id != tree.id)
     return last[:MAX_RESULTS]
-
-
-def tell_lost(console: Console, lost: dict[str, ApflowError]) -> None:
-    """Trees that this process could not go on with."""
-    for id, error in lost.items():
-        console.say(f"tree {id} was left: {clean(str(error))}")

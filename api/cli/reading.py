@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
+from ...domain.decide.submission import Registered
 from ...domain.errors import InvalidGraph, InvalidInput
 from ...domain.intake import NewId, read
 from ...domain.specs import TreeOptions
@@ -32,13 +33,13 @@ class Wrapped(Struct):
     start: bool = True
 
 
-def read_tree(file: str, new_id: NewId) -> NewTree:
+def read_tree(file: str, new_id: NewId, registered: Registered | None = None) -> NewTree:
     """The tree in ``file``. Raises `InvalidInput` or, with all its faults, `InvalidGraph`."""
     data = read_bytes(file)
     what = "stdin" if file == STDIN else file
     documents, wrapped = _documents(data, what)
     try:
-        intake = read(documents, new_id)
+        intake = read(documents, new_id, registered)
     except InvalidGraph as error:
         if any(fault.code == "malformed" for fault in error.faults):
             _require_json(data, what)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ...engine.actor import Actor
 from ...engine.engine import Engine
 from ...engine.lifecycle import NewTree, create
-from ..wiring import new_id
+from ..wiring import module_of, new_id
 from .console import Console
 from .desk import Desk, settle_in
 from .drive import Drive, Ended
@@ -25,7 +25,7 @@ def main(
 ) -> int:
     """Run the tree in ``file`` until it has settled."""
     settings = settle_in(imports, store)
-    tree = read_tree(file, new_id)
+    tree = read_tree(file, new_id, module_of)
     return run_tree(console, Desk(settings), tree, timeout=timeout)
 
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw, json
 
 from aipartnerupflow.domain.errors import Fault, InvalidGraph
-from aipartnerupflow.domain.intake import Intake, fresh, read
+from aipartnerupflow.domain.intake import Intake, fresh, read, read_one
 from aipartnerupflow.domain.specs import (
     MAX_JSON_DEPTH,
     MAX_NAME,
@@ -177,10 +177,10 @@ class TestReferences:
         twins = (R, under_r("a", name="twin"), under_r("b", name="twin"))
         (fault,) = refused(*twins, under_r("c", dependencies=["twin"]))
         assert (fault.code, fault.where) == ("unknown_dependency", "c")
-        assert "'twin' is the name of several tasks; use an id" in fault.message
+        assert "'twin', which is the name of several tasks; use an id" in fault.message
         (fault,) = refused(*twins, under_r("c", parent_id="twin"))
         assert (fault.code, fault.where) == ("unknown_parent", "c")
-        assert "'twin' is the name of several tasks; use an id" in fault.message
+        assert "'twin', which is the name of several tasks; use an id" in fault.message
 
     def test_a_dependency_that_is_not_there_is_named(self) -> None:
         (fault,) = refused(R, under_r("a", dependencies=["ghost"]))
@@ -335,6 +335,28 @@ def nested(levels: int) -> Any:
     for _ in range(levels):
         value = {"a": value}
     return value
+
+
+class TestOneTask:
+    """A task that joins what is stored: who it refers to is looked up elsewhere."""
+
+    def test_parent_and_dependencies_stay_as_written(self) -> None:
+        dependencies = ["b", {"id": "c", "required": False}, "b"]
+        document = {"name": "a", "parent_id": "stored", "dependencies": dependencies}
+        spec = read_one(json.encode(document), counting())
+        assert (spec.id, spec.parent) == ("new-1", "stored")
+        assert spec.dependencies == (Dependency("b"), Dependency("c", False))
+
+    def test_children_come_one_by_one(self) -> None:
+        with pytest.raises(InvalidGraph, match="no children"):
+            read_one(json.encode({"name": "a", "children": [{"name": "b"}]}), counting())
+
+    def test_its_own_faults_are_told_at_once(self) -> None:
+        with pytest.raises(InvalidGraph) as caught:
+            read_one(json.encode({"id": "a", "name": "", "priority": 9, "oops": 1}), counting())
+        assert [fault.code for fault in caught.value.faults] == [
+            "unknown_field", "bad_name", "bad_priority",
+        ]  # fmt: skip
 
 
 class TestAllAtOnce:

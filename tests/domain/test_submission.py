@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from aipartnerupflow.domain.decide import submit, unregistered
+from aipartnerupflow.domain.decide import graph_faults, submit, unregistered
 from aipartnerupflow.domain.errors import Fault, InvalidGraph
 from aipartnerupflow.domain.events import GROUP, TreeSubmitted
 from aipartnerupflow.domain.specs import ExecutorRef, TaskSpec
@@ -108,6 +108,29 @@ class TestSubmitting:
         with_executor = draft("r", task("g", name="cook"), "g/a <- g")
         tree = given(with_executor).when(submit, registered).tree
         assert [tree.at_n(n).spec.id for n in tree.ready] == ["g"]
+
+    def test_tasks_that_nobody_can_run_are_submitted_and_fail_in_their_turn(self) -> None:
+        stream = draft("r", "a", task("b", params={"executor_id": "x"}))
+        tree = given(stream).when(submit, registered).tree
+        assert [tree.at_n(n).spec.id for n in tree.ready] == ["a", "b"]
+
+    def test_unless_a_strict_submission_refuses_them_with_all_else_that_is_wrong(self) -> None:
+        stream = draft("r", "a <- a", task("b", params={"executor_id": "x"}))
+        error = given(stream).when(submit, registered, strict=True).refuses(InvalidGraph)
+        assert [(fault.code, fault.where) for fault in error.faults] == [
+            ("self_dependency", "a"),
+            ("executor_not_found", "a"),
+            ("executor_not_found", "b"),
+        ]
+        sound = draft("r", task("a", name="cook"), task("b", name="plain"))
+        assert given(sound).when(submit, registered, strict=True).facts
+
+    def test_what_would_be_refused_can_be_asked_beforehand(self) -> None:
+        tasks = specs("r", "a <- a", task("b", inputs={"x": {"$from": "a"}}), "g", "g/c <- g")
+        faults = graph_faults(tasks, registered)
+        error = given(draft(*tasks)).when(submit, registered).refuses(InvalidGraph)
+        assert tuple(faults) == error.faults
+        assert [f.code for f in faults] == ["self_dependency", "cycle", "undeclared_reference"]
 
 
 class TestReferences:

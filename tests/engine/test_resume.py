@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from aipartnerupflow.domain import events as e
@@ -100,6 +101,30 @@ async def test_a_tree_of_a_living_engine_is_left_alone(bench: Bench) -> None:
     assert resumed.taken == []
     assert isinstance(resumed.refused["r"], OwnedElsewhere)
     assert "engine-1" in str(resumed.refused["r"])
+
+
+async def test_a_tree_that_was_claimed_since_open_work_was_read_is_left_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await interrupted(bench, "t0", fan(1))
+    stale = [msgspec.structs.replace(tree, released=True) for tree in bench.journal.open_work()]
+    bench.alive.add("engine-1")
+    monkeypatch.setattr(bench.journal, "open_work", lambda: stale)
+    resumed = await resume(bench.engine)
+    assert isinstance(resumed.refused["r"], OwnedElsewhere)
+    assert bench.topics().count("tree.claimed") == 1
+
+
+async def test_of_two_that_resume_at_once_one_gets_the_tree(bench: Bench) -> None:
+    await interrupted(bench, "t0", fan(1))
+    first = bench.engine
+    bench.boot("engine-3")
+    bench.alive |= {"engine-2", "engine-3"}
+    both = await asyncio.gather(resume(first), resume(bench.engine))
+    assert sorted(len(resumed.taken) for resumed in both) == [0, 1]
+    (refused,) = [resumed.refused["r"] for resumed in both if resumed.refused]
+    assert isinstance(refused, OwnedElsewhere)
+    assert bench.topics().count("tree.claimed") == 2
 
 
 async def test_take_over_fences_a_living_engine(bench: Bench) -> None:

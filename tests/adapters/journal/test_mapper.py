@@ -21,7 +21,7 @@ class Rot13(Cipher):
     """Keeps nothing secret, but refuses what it did not make."""
 
     def __init__(self) -> None:
-        super().__init__(Environment())
+        """No key is needed."""
 
     def encrypt(self, plaintext: bytes) -> bytes:
         return b"rot" + bytes((byte + 13) % 256 for byte in plaintext)

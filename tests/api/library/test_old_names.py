@@ -8,8 +8,13 @@ from aipartnerupflow.api.library.old_names import _ADVICE
 
 @pytest.mark.parametrize("name", sorted(_ADVICE))
 def test_an_old_name_answers_with_advice(name: str) -> None:
-    with pytest.raises(AttributeError, match=f"has no '{name}': .*"):
+    with pytest.raises(ImportError, match=f"has no '{name}': .*"):
         getattr(aipartnerupflow, name)
+
+
+def test_the_advice_survives_an_import_statement() -> None:
+    with pytest.raises(ImportError, match="use create_session"):
+        from aipartnerupflow import create_storage  # noqa: F401, PLC0415
 
 
 @pytest.mark.parametrize("name", sorted(_ADVICE))

@@ -92,7 +92,7 @@ async def test_a_dependency_may_be_optional(repository: TaskRepository) -> None:
         ({"dependencies": ["nobody"]}, InvalidInput, "names task 'nobody', which does not exist"),
         ({"dependencies": [{"id": "a", "wait": 1}]}, InvalidGraph, "required; not 'wait'"),
         ({"dependencies": [{"required": True}]}, InvalidGraph, "a dependency is"),
-        ({"dependencies": [{"name": "a"}]}, InvalidGraph, "'a' is not a task of this tree"),
+        ({"dependencies": [{"name": "a"}]}, InvalidGraph, "'a', which is not a task of this tree"),
         ({"inputs": [1]}, InvalidGraph, "inputs is a JSON object"),
         ({"inputs": {"x": object()}}, InvalidInput, "is not JSON"),
         ({"tags": ["x"]}, InvalidInput, "create_task has no argument tags; put what belongs"),
