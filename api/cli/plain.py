@@ -22,7 +22,6 @@ class PlainView:
         self._watch = watch
         self._lines: deque[str] = deque()
         self._writing = threading.Lock()
-        self._gone = False
 
     def open(self) -> None:
         """Listen; talk keeps its place among the lines."""
@@ -69,10 +68,6 @@ class PlainView:
             lines = []
             while self._lines:
                 lines.append(self._lines.popleft())
-            if not lines or self._gone:
-                return
-            try:
+            if lines:
                 sys.stderr.write("\n".join(lines) + "\n")
                 sys.stderr.flush()
-            except OSError:
-                self._gone = True
