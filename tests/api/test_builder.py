@@ -97,7 +97,6 @@ async def test_what_was_built_wrongly_is_refused(db: Session) -> None:
             await flow.submit(tree)
     assert {fault.code for fault in refused.value.faults} == {
         "duplicate_key",
-        "executor_not_found",
         "unknown_dependency",
     }
     odd = TreeBuilder("r")

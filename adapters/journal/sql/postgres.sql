@@ -5,7 +5,8 @@ SELECT set_config('search_path', %(schema)s, false),
        set_config('statement_timeout', %(statement_timeout)s, false),
        set_config('idle_in_transaction_session_timeout', %(idle_timeout)s, false),
        set_config('default_transaction_isolation', 'read committed', false),
-       set_config('jit', 'off', false)
+       set_config('jit', 'off', false),
+       set_config('enable_bitmapscan', 'off', false)
 
 -- name: configure_writer
 SELECT set_config('plan_cache_mode', 'force_generic_plan', false),

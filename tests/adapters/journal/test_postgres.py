@@ -19,6 +19,7 @@ from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
 from aipartnerupflow.adapters.journal.postgres import PostgresRecorder, open_postgres
 from aipartnerupflow.adapters.journal.postgres_connect import Datastore, label, parameters
+from aipartnerupflow.adapters.journal.sql import statements
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import (
     ApflowError,
@@ -526,3 +527,22 @@ def test_plans_do_not_scan_tables_that_were_empty_when_they_were_made(
         for id in ids[1:21]:
             append(e.TaskCompleted(at=AT, task=id))
         assert count_scans() == before
+
+
+def test_pages_are_read_along_an_index_though_the_planner_knows_nothing(
+    postgres_server: PostgresServer,
+) -> None:
+    """Sorted, each page would cost as much as all that follows it."""
+    sql = statements("postgres")
+    with opened(postgres_server.create_database()) as journal:
+        journal.append([[new("a")]])
+        journal.append([[saved("a", 1, 3000)]])
+        recorder = journal.recorder
+        assert isinstance(recorder, PostgresRecorder)
+        pages: tuple[tuple[str, tuple[Any, ...]], ...] = (
+            (sql.stream, ("a", 10, 100)), (sql.chain, ("a", 10, 100)), (sql.log, (10, 100)),
+        )  # fmt: skip
+        for statement, values in pages:
+            plan = [line for (line,) in recorder.query(f"EXPLAIN {statement}", values)]
+            assert not any("Sort" in line for line in plan)
+            assert any("Index Scan" in line for line in plan)
