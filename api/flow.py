@@ -15,12 +15,13 @@ from ..domain.specs import TreeOptions
 from ..engine.actor import Actor
 from ..engine.engine import Engine
 from ..engine.lifecycle import NewTree, create, resume
-from ..projections.views import TreeView
+from ..projections.views import AttemptView, TreeView
 from .builder import TreeBuilder
 from .encoding import as_json
 from .library.nodes import Task, tasks_of
 from .library.sessions import create_session
 from .stores import Store
+from .wiring import timeline
 
 Spec = TreeBuilder | Sequence[Mapping[str, Any]] | Mapping[str, Any] | bytes | str
 """A builder, an array of tasks, a nested tree, ``{"name", "tasks", "limit"}``, or JSON of these."""
@@ -65,6 +66,10 @@ class TreeHandle:
             if key in (task.key, task.id):
                 return task
         raise KeyError(key)
+
+    async def attempts(self) -> Sequence[AttemptView]:
+        """Every attempt of every task: when it began and how it ended, oldest first."""
+        return await asyncio.to_thread(timeline, self._store, self.id)
 
     async def events(self, after: int = 0) -> AsyncIterator[Recorded]:
         """The history after version ``after``, then what comes, until the tree has settled."""

@@ -160,4 +160,4 @@ class Store:
                 "this store was opened before the process forked; open it again in the child"
             )
         if self.closed:
-            raise StoreUnavailable(f"the store {self.url} was closed; open it again")
+            raise StoreUnavailable("this store was closed; open it again")

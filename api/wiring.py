@@ -6,7 +6,8 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ from ..adapters.feed import Feed
 from ..adapters.journal.care import Care as Care
 from ..adapters.journal.journal import EventJournal
 from ..adapters.liveness import FileLiveness, LocalLiveness, ProcessLiveness
-from ..domain.errors import InvalidInput, StoreUnavailable
+from ..domain.errors import InvalidInput, StoreReadOnly, StoreUnavailable
 from ..engine.commit import Committer
 from ..engine.engine import Engine
 from ..engine.ports import Liveness
-from ..projections.views import ReadModel
+from ..projections.views import AttemptView, ReadModel
 from .stores import Store
 
 _open: dict[str, Store] = {}
@@ -90,6 +91,18 @@ def care_of(store: Store) -> Care:
         case _:
             pass
     return kind(journal)
+
+
+def timeline(store: Store, tree: str) -> Sequence[AttemptView]:
+    """Every attempt of a tree's tasks, from the batched projection, brought up to date first.
+
+    On a store that cannot be written, what it holds already.
+    """
+    runner = care_of(store).timeline()
+    if runner is not None:
+        with suppress(StoreReadOnly):
+            runner.catch_up()
+    return store.reads.attempts(tree)
 
 
 def owners_alive(store: Store, engines: Iterable[str]) -> dict[str, bool | None]:

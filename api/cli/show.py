@@ -5,7 +5,8 @@ from typing import Final
 
 from ...domain.errors import InvalidInput
 from ...projections.views import TaskView, TreeView
-from ..documents import Page, task_document, tree_document, whole_tree
+from ..documents import Page, TaskInFull, task_in_full, tree_document, whole_tree
+from ..wiring import timeline
 from .console import Console, clean
 from .desk import Desk, look_at
 from .text import clock, count, elapsed, error_line, glimpse, result_text, seconds
@@ -71,7 +72,7 @@ def one(console: Console, *, id: str, store: str | None) -> int:
     desk = look_at(store)
     task = None if desk.store.reads.tree(id) is not None else desk.store.reads.task(id)
     if task is not None:
-        _task(console, task)
+        _task(console, task_in_full(task, timeline(desk.store, task.tree_id)), task)
         return 0
     view = desk.store.tree(desk.tree_id(id))
     tasks = desk.store.reads.tasks(view.id)
@@ -123,13 +124,16 @@ def _task_line(console: Console, task: TaskView) -> str:
     return "  ".join(words)
 
 
-def _task(console: Console, task: TaskView) -> None:
+def _task(console: Console, document: TaskInFull, task: TaskView) -> None:
     if console.json:
-        console.document(task_document(task))
+        console.document(document)
         return
     console.print(_task_line(console, task))
     console.print(f"  id {task.id}")
     console.print(f"  tree {task.tree_id}")
+    for attempt in document.attempts:
+        end = f"{attempt.outcome} {clock(attempt.ended_at)}" if attempt.ended_at else "running"
+        console.print(f"  attempt {attempt.attempt}: {clock(attempt.started_at)}, {end}")
     if task.dependencies:
         names = ", ".join(d.on if d.required else f"{d.on} (optional)" for d in task.dependencies)
         console.print(f"  depends on {names}")

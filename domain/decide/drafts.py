@@ -47,18 +47,25 @@ def add(
         if spec.id in tree.index or tree.by_key(spec.label) is not None:
             raise _taken(tree.id, spec.label)
         if spec.parent is None or (spec.parent not in tree.index and spec.parent not in new):
-            raise InvalidInput(f"task {spec.label!r}: its parent is not a task of tree {tree.id}")
+            raise _orphan(tree.id, spec.label)
     return [_added(stamp, chunk, adopted_from) for chunk in _chunks(specs)]
 
 
 def change(tree: Tree, spec: TaskSpec, stamp: Stamp) -> list[e.AnyEvent]:
-    """A draft's task gets a new specification; nothing where it has it already."""
+    """A draft's task gets a new specification; nothing where it has it already.
+
+    The root stays the root, since the tree bears its id. The graph is checked at submission.
+    """
     _require_draft(tree)
     task = known(tree, spec.id)
     if task.spec == spec:
         return []
     if tree.by_key(spec.label) not in (None, task):
         raise _taken(tree.id, spec.label)
+    if task.spec.parent is None and spec.parent is not None:
+        raise InvalidInput(f"task {spec.label!r} is the root of tree {tree.id} and has no parent")
+    if task.spec.parent is not None and spec.parent not in tree.index:
+        raise _orphan(tree.id, spec.label)
     return [e.TaskChanged(at=stamp.at, by=stamp.by, cause=stamp.cause, spec=spec)]
 
 
@@ -119,6 +126,10 @@ def _require_unique(specs: Sequence[TaskSpec]) -> None:
             raise InvalidInput(f"two tasks are called {spec.label!r}; choose another id")
         ids.add(spec.id)
         labels.add(spec.label)
+
+
+def _orphan(tree: str, label: str) -> InvalidInput:
+    return InvalidInput(f"task {label!r}: its parent is not a task of tree {tree}")
 
 
 def _taken(tree: str, label: str) -> InvalidInput:

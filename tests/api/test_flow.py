@@ -267,3 +267,13 @@ async def test_unknown_trees_and_tasks_are_not_found(db: Session) -> None:
         tree = await flow.submit([{"name": "give"}])
         with pytest.raises(KeyError, match="nobody"):
             await tree.task("nobody")
+
+
+async def test_the_attempts_of_a_tree_can_be_read(db: Session, executors: None) -> None:
+    async with Flow(db.url) as flow:
+        tree = await flow.submit([{"id": "r", "name": "give"}])
+        await tree.settled()
+        (attempt,) = await tree.attempts()
+    assert (attempt.task, attempt.attempt, attempt.outcome) == ("r", 1, "completed")
+    assert attempt.ended_at is not None
+    assert attempt.started_at <= attempt.ended_at

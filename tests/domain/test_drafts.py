@@ -1,7 +1,7 @@
 """Drafts gain, change and lose tasks until they are submitted or join another tree."""
 
 import pytest
-from msgspec import structs
+from msgspec import json, structs
 
 from aipartnerupflow.domain.decide import (
     Stamp,
@@ -12,13 +12,14 @@ from aipartnerupflow.domain.decide import (
     remove,
     submit,
 )
+from aipartnerupflow.domain.decide.drafts import CHUNK_BYTES
 from aipartnerupflow.domain.errors import InvalidInput, InvalidTransition, NotADraft
 from aipartnerupflow.domain.events import AnyEvent, TreeCreated
 from aipartnerupflow.domain.evolve import fold
 from aipartnerupflow.domain.specs import Dependency, TaskSpec, TreeOptions
 from aipartnerupflow.testing import trees
 from aipartnerupflow.testing.given import STAMP, given
-from aipartnerupflow.testing.trees import UID, added, changed, draft, removed, specs, task
+from aipartnerupflow.testing.trees import UID, added, changed, draft, raw, removed, specs, task
 
 
 def nothing_registered(id: str) -> str | None:
@@ -45,6 +46,36 @@ def test_a_big_command_is_stored_in_chunks_that_keep_the_order() -> None:
     facts = given().when(create, tasks, uid=UID, name="big").facts
     assert [fact.topic for fact in facts] == ["tree.created", "tasks.added", "tasks.added"]
     assert [t.spec for t in fold("r", facts).live()] == list(tasks)
+
+
+@pytest.mark.parametrize(
+    "fat",
+    [
+        TaskSpec(id="x" * 100, name="n", parent="r", inputs=raw({"text": "x" * 20_000})),
+        TaskSpec(id="x" * 100, name="n", parent="r", params=raw({"text": "x" * 20_000})),
+        TaskSpec(id="x" * 100, name="n", parent="r", schemas=raw({"text": "x" * 20_000})),
+        TaskSpec(id="x" * 100, name="n" * 20_000, parent="r"),
+        TaskSpec(
+            id="x" * 100,
+            name="n",
+            parent="r",
+            dependencies=tuple(Dependency(f"{n:0128}") for n in range(150)),
+        ),
+    ],
+    ids=["inputs", "params", "schemas", "name", "dependencies"],
+)
+def test_chunks_are_about_as_big_as_they_may_be_whatever_fills_them(fat: TaskSpec) -> None:
+    tasks = [structs.replace(fat, id=f"{n:0100}") for n in range(200)]
+    facts = given(draft("r")).when(add, tasks).facts
+    sizes = [len(json.encode(fact)) for fact in facts]
+    assert all(0.8 * CHUNK_BYTES < size < 1.02 * CHUNK_BYTES for size in sizes[:-1])
+    assert sizes[-1] < 1.02 * CHUNK_BYTES
+
+
+def test_a_specification_that_is_a_chunk_by_itself_has_one_for_itself() -> None:
+    big = raw({"text": "x" * 2 * CHUNK_BYTES})
+    tasks = [task("r/a"), structs.replace(task("r/b"), inputs=big), task("r/c")]
+    given(draft("r")).when(add, tasks).then(added(tasks[0]), added(tasks[1]), added(tasks[2]))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +139,21 @@ def test_a_new_key_replaces_the_old_one() -> None:
 def test_a_key_that_another_task_has_cannot_be_taken_by_a_change() -> None:
     stream = draft("r", "a", task("b", key="k"))
     given(stream).when(change, task("r/a", key="k")).refuses(InvalidInput, "'k' already")
+
+
+def test_a_task_may_move_below_another_parent_but_must_have_one() -> None:
+    stream = draft("r", "g", "a")
+    moved = given(stream).when(change, task("g/a")).then(changed(task("g/a")))
+    assert [t.spec.parent for t in moved.tree.live()] == [None, "r", "g"]
+    given(stream).when(change, task("a")).refuses(InvalidInput, "its parent is not a task of")
+    given(stream).when(change, task("nobody/a")).refuses(InvalidInput, "its parent is not a task")
+
+
+def test_the_root_stays_the_root() -> None:
+    stream = draft("r", "a")
+    new = task("r", priority=0)
+    given(stream).when(change, new).then(changed(new))
+    given(stream).when(change, task("a/r")).refuses(InvalidInput, "'r' is the root of tree r")
 
 
 def test_what_is_not_there_can_be_neither_changed_nor_removed() -> None:

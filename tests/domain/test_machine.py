@@ -21,7 +21,7 @@ from msgspec import json, structs
 from aipartnerupflow.domain import decide
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.decide import Stamp
-from aipartnerupflow.domain.errors import Fault, InvalidGraph, InvalidTransition
+from aipartnerupflow.domain.errors import Fault, InvalidGraph, InvalidInput, InvalidTransition
 from aipartnerupflow.domain.events import AnyEvent, Recorded
 from aipartnerupflow.domain.evolve import evolve, fold
 from aipartnerupflow.domain.specs import EMPTY_OBJECT, Dependency, ErrorInfo, TaskSpec
@@ -167,7 +167,8 @@ class Course(RuleBasedStateMachine):
         if tasks:
             id = chance.choice(tasks).id
             others = tasks if chance.random() < 0.1 else [t for t in tasks if t.id < id]
-            self.decide(decide.change, random_task(chance, id, others))
+            with suppress(InvalidInput):  # neither may the root get a parent nor others lose theirs
+                self.decide(decide.change, random_task(chance, id, others))
 
     @precondition(lambda self: self.tree.is_draft)
     @rule(n=numbers)
