@@ -60,6 +60,11 @@ class TestRequired:
         stream = given(running("r", "a", "b <- a", "c <- b", "d <- c b"), started("a"))
         assert blocked(stream.and_then(failed("a"))) == {"b": "a", "c": "b", "d": "b"}
 
+    def test_a_root_with_an_executor_can_block_like_any_other(self) -> None:
+        stream = given(running("r(cook)", "a <- r"), started("r"))
+        assert blocked(stream.and_then(failed("r"))) == {"a": "r"}
+        stream.when(fail, "r", 1, BROKEN).then_in_all(failed("r"), settled("failed"))
+
     def test_one_failure_is_enough(self) -> None:
         stream = given(running("r", "a", "b", "c <- a b"), started("a"), started("b"))
         assert blocked(stream.and_then(completed("a"), failed("b"))) == {"c": "b"}

@@ -17,6 +17,7 @@ from aipartnerupflow.domain.errors import InvalidInput, InvalidTransition, NotAD
 from aipartnerupflow.domain.events import AnyEvent, TreeCreated
 from aipartnerupflow.domain.evolve import fold
 from aipartnerupflow.domain.specs import Dependency, TaskSpec, TreeOptions
+from aipartnerupflow.domain.tree import Tree
 from aipartnerupflow.testing import trees
 from aipartnerupflow.testing.given import STAMP, given
 from aipartnerupflow.testing.trees import UID, added, changed, draft, raw, removed, specs, task
@@ -39,6 +40,10 @@ def test_a_tree_is_created_as_a_draft() -> None:
     assert tree.is_draft
     assert (tree.uid, tree.name, tree.owner, tree.options) == (UID, "cook", "ann", options)
     assert [t.status for t in tree.live()] == ["pending"] * 3
+
+
+def test_a_tree_of_which_nothing_is_known_is_no_draft() -> None:
+    assert not Tree("r").is_draft
 
 
 def test_a_big_command_is_stored_in_chunks_that_keep_the_order() -> None:
