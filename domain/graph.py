@@ -22,11 +22,41 @@ def check(specs: Sequence[TaskSpec], groups: Set[int] | None) -> list[Fault]:
             f"{len(specs)} tasks in one tree; at most {MAX_TASKS} are allowed. Split the tree."
         )
         return [Fault("too_many_tasks", "", message)]
+    if groups is not None and _is_plain(specs, groups):
+        return []
     graph = _Graph(specs, groups)
     faults = [*graph.parent_faults(), *graph.dependency_faults()]
     if not any(fault.code == "too_deep" for fault in faults):
         faults.extend(graph.cycle_faults())
     return faults
+
+
+def _is_plain(specs: Sequence[TaskSpec], groups: Set[int]) -> bool:
+    """Cheap proof that nothing is wrong: all point back at what stands before them.
+
+    The root comes first, parents before their children, dependencies before what waits for them,
+    none of them a group. Most trees are so.
+    """
+    index: dict[str, int] = {}
+    depths: list[int] = []
+    for n, spec in enumerate(specs):
+        depth = 1
+        if spec.parent is not None:
+            parent = index.get(spec.parent)
+            if parent is None:
+                return False
+            depth += depths[parent]
+        elif n:
+            return False
+        for dependency in spec.dependencies:
+            on = index.get(dependency.on)
+            if on is None or on in groups:
+                return False
+        if depth > MAX_DEPTH or len(spec.dependencies) > MAX_DEPENDENCIES:
+            return False
+        index[spec.id] = n
+        depths.append(depth)
+    return bool(specs)
 
 
 class _Graph:
@@ -100,8 +130,6 @@ class _Graph:
 
         To be asked after `parent_faults`, which cuts circles of parents open.
         """
-        if self._runs_in_written_order():
-            return
         after = self._edges()
         for knot in _knots(after, _stuck(after)):
             path = [self.specs[node >> 1].label for node in _circle(after, knot)]
@@ -110,18 +138,6 @@ class _Graph:
                 path.append(path[0])
             message = f"the dependencies form a cycle: {' -> '.join(path)}"
             yield Fault("cycle", path[0], message)
-
-    def _runs_in_written_order(self) -> bool:
-        """Cheap proof of no cycle: all edges point back, none at a group. Most trees are so."""
-        index, groups = self.index, self.groups
-        for n, spec in enumerate(self.specs):
-            if self.parents[n] > n:
-                return False
-            for dependency in spec.dependencies:
-                on = index.get(dependency.on, -1)
-                if on > n or on in groups:
-                    return False
-        return True
 
     def _edges(self) -> list[list[int]]:
         """Node ``2n`` is the start (or gate) of task n, ``2n + 1`` its end; edges lead onwards."""

@@ -49,8 +49,11 @@ class Turn:
 
     def follow(self, actor: Actor) -> None:
         """Apply all that follows by itself from what was applied."""
+        tree = actor.tree
+        if tree.open and not tree.due:
+            return
         stamp = self.stamp(actor)
-        while facts := decide.follow(actor.tree, stamp):
+        while facts := decide.follow(tree, stamp):
             actor.apply(facts)
 
     def is_small(self) -> bool:

@@ -6,7 +6,8 @@ whose version the row names.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import assert_never
+from types import MappingProxyType
+from typing import Any, assert_never
 
 from msgspec import Struct
 
@@ -63,6 +64,10 @@ class NewTree(Struct, frozen=True):
     created_at: str
 
 
+_NONE: Any = MappingProxyType({})
+"""In place of the dicts that few appends need: five containers less for each."""
+
+
 class Changes(Struct):
     """All row changes of one append, net: what came and went within it leaves no trace.
 
@@ -71,14 +76,14 @@ class Changes(Struct):
 
     tree: TreeChange
     new_tree: NewTree | None = None
-    added: list[tuple[int, TaskSpec, str]] = []
-    respecified: list[tuple[int, TaskSpec]] = []
-    removed: list[str] = []
+    added: Sequence[tuple[int, TaskSpec, str]] = ()
+    respecified: Sequence[tuple[int, TaskSpec]] = ()
+    removed: Sequence[str] = ()
     moved_away: bool = False
     started: dict[int, TaskState] = {}
     ended: dict[int, TaskEnd] = {}
-    interrupted: dict[int, None] = {}
-    progressed: dict[int, tuple[float, str]] = {}
+    interrupted: dict[int, None] = _NONE
+    progressed: dict[int, tuple[float, str]] = _NONE
 
 
 class _Draft(Struct):
@@ -147,8 +152,11 @@ def _ended(
 def _interrupted(made: Changes, n: int) -> None:
     state = made.started.get(n)
     if state is None:
+        if made.interrupted is _NONE:
+            made.interrupted = {}
         made.interrupted[n] = None
-        made.progressed.pop(n, None)
+        if made.progressed:
+            made.progressed.pop(n, None)
     else:
         state.status, state.started_at, state.progress, state.message = "pending", None, 0.0, ""
 
@@ -156,6 +164,8 @@ def _interrupted(made: Changes, n: int) -> None:
 def _progressed(made: Changes, event: e.TaskProgressed, n: int) -> None:
     state = made.started.get(n)
     if state is None:
+        if made.progressed is _NONE:
+            made.progressed = {}
         made.progressed[n] = (event.progress, event.message)
     else:
         state.progress, state.message = event.progress, event.message

@@ -32,6 +32,7 @@ def write(cursor: sqlite3.Cursor, batches: Sequence[Batch], heads: Sequence[Head
     put: list[tuple[Any, ...]] = []
     end: list[tuple[Any, ...]] = []
     touch: list[tuple[Any, ...]] = []
+    changed: list[tuple[Any, ...]] = []
     added: list[tuple[Any, ...]] = []
     for batch, head in zip(batches, heads, strict=True):
         made, base = batch.changes, head.num << TASK_BITS
@@ -47,10 +48,12 @@ def write(cursor: sqlite3.Cursor, batches: Sequence[Batch], heads: Sequence[Head
         if tree.is_touch:
             touch.append((tree.version, tree.updated_at, tree.status, head.num))
         else:
-            cursor.execute(_sql.update_tree, _tree_row(tree, head.num))
+            changed.append(_tree_row(tree, head.num))
         for n, spec, at in made.added:
             added.append((base | n, *task_row(spec), at))
         _write_rarities(cursor, made, base, batch)
+    if changed:
+        cursor.executemany(_sql.update_tree, changed)
     if touch:
         cursor.executemany(_sql.touch_tree, touch)
     if added:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw, json
 
 from aipartnerupflow.domain.errors import Fault, InvalidGraph
@@ -15,7 +17,7 @@ from aipartnerupflow.domain.specs import (
     Dependency,
     TaskSpec,
 )
-from aipartnerupflow.domain.written import FIELDS, NOT_BUILT, TOLERATED
+from aipartnerupflow.domain.written import FIELDS, NOT_BUILT, TOLERATED, depth
 
 Written = dict[str, Any]
 
@@ -104,6 +106,30 @@ class TestIdsAndKeys:
     def test_one_key_for_two_tasks_is_a_fault(self) -> None:
         assert faults_of(R, under_r("a", key="k"), under_r("k")) == [("duplicate_key", "k")]
         assert faults_of(R, under_r("a"), under_r("a")) == [("duplicate_key", "a")]
+
+    def test_tasks_that_write_no_id_do_not_clash(self) -> None:
+        specs = taken_in(R | {"children": [{"name": "a"}, {"name": "a"}]}).specs
+        assert [s.id for s in specs] == ["r", "new-1", "new-2"]
+
+    def test_an_unusable_id_still_refers_and_clashes(self) -> None:
+        odd = under_r("has space", key="k")
+        spec = spec_of(R, odd, under_r("b", dependencies=[{"id": "has space"}]))
+        assert spec.dependencies == (Dependency("new-1"),)
+        assert faults_of(R, odd, under_r("has space", key="l")) == [("duplicate_key", "has space")]
+
+    def test_two_keys_that_are_one_are_told_whatever_the_ids(self) -> None:
+        assert faults_of(R, under_r("a", key="k"), under_r("b", key="k")) == [
+            ("duplicate_key", "k")
+        ]
+
+    def test_what_else_is_wrong_is_not_guessed_at_while_names_are_double(self) -> None:
+        tasks = (
+            R,
+            under_r("a"),
+            under_r("b", dependencies=["a"]),
+            under_r("a", dependencies=["b"]),
+        )
+        assert faults_of(*tasks) == [("duplicate_key", "a")]
 
     def test_one_id_under_two_keys_is_a_fault_too(self) -> None:
         first, second = under_r("a", key="x"), under_r("a", key="y")
@@ -395,6 +421,23 @@ class TestAllAtOnce:
         )
         assert faults_of(*documents) == [("bad_priority", "r")]
 
+    def test_with_a_registry_all_is_told_that_a_submission_would_refuse(self) -> None:
+        documents = [
+            json.encode(document)
+            for document in (
+                R | {"priority": 9},
+                under_r("g"),
+                {"id": "a", "name": "a", "parent_id": "g", "dependencies": ["g"]},
+                under_r("b", name="cook", inputs={"x": {"$from": "a"}}),
+            )
+        ]
+        with pytest.raises(InvalidGraph) as caught:
+            read(documents, counting(), {"cook": "kitchen"}.get)
+        assert [(f.code, f.where) for f in caught.value.faults] == [
+            ("bad_priority", "r"), ("cycle", "g"), ("undeclared_reference", "b"),
+            ("executor_not_found", "a"),
+        ]  # fmt: skip
+
     def test_unreadable_documents_are_all_told_before_anything_refers_to_them(self) -> None:
         documents = [b"{", b'{"name":"n","dependencies":["x"]}', b"5"]
         with pytest.raises(InvalidGraph) as caught:
@@ -406,3 +449,23 @@ class TestAllAtOnce:
     def test_the_message_holds_them_all(self) -> None:
         with pytest.raises(InvalidGraph, match=r"a: .*; b: .*"):
             taken_in(R, under_r("a", priority=9), under_r("b", priority=9))
+
+
+def levels(value: Any) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(levels, value), default=0) if isinstance(value, list) else 0
+
+
+@given(
+    st.recursive(
+        st.text('[{"\\}]x') | st.none(),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text('["{\\'), inner, max_size=3)
+        ),
+        max_leaves=20,
+    )
+)
+def test_depth_is_exact_where_there_are_many_brackets(value: Any) -> None:
+    wide = [value, [[]] * MAX_JSON_DEPTH]
+    assert depth(json.encode(wide)) == levels(wide)

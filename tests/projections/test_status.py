@@ -88,5 +88,5 @@ def test_a_change_before_a_removal_is_forgotten_with_it() -> None:
 
 def test_what_was_added_before_an_adoption_moves_away_with_it() -> None:
     rows = made(TasksAdded(at=AT, specs=(spec("a"),)), TreeAdopted(at=AT, into="t"), a=1)
-    assert rows.added == []
+    assert not rows.added
     assert rows.moved_away
