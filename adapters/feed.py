@@ -11,10 +11,14 @@ POLL = 0.1
 
 
 class Feed:
-    """`engine.ports.Subscription` over a journal. Serves any number of loops."""
+    """`engine.ports.Subscription` over a journal. Serves any number of loops.
 
-    def __init__(self, journal: Journal) -> None:
+    A ``remote`` journal is asked off the loop: its server may keep us waiting.
+    """
+
+    def __init__(self, journal: Journal, *, remote: bool = False) -> None:
         self._journal = journal
+        self._remote = remote
         self._lock = threading.Lock()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
@@ -31,15 +35,20 @@ class Feed:
     async def changed(self, since: int) -> None:
         """See `Subscription.changed`."""
         loop = asyncio.get_running_loop()
-        while self._journal.position() <= since:
+        while await self._position() <= since:
             event = asyncio.Event()
             entry = (loop, event)
             with self._lock:
                 self._waiting.append(entry)
-            if self._journal.position() > since:
+            if await self._position() > since:
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(event.wait(), POLL)
             with self._lock:
                 if entry in self._waiting:
                     self._waiting.remove(entry)
+
+    async def _position(self) -> int:
+        if self._remote:
+            return await asyncio.to_thread(self._journal.position)
+        return self._journal.position()

@@ -173,7 +173,7 @@ def _build(url: str, key: str, durability: str, writer: str) -> Store:
         journal, reads = _adapter("postgres").open_postgres(url, durability=durability)
     else:
         journal, reads = _adapter("memory").open_memory()
-    feed = Feed(journal)
+    feed = Feed(journal, remote=scheme == "postgresql")
     clock = SystemClock()
     committer = Committer(journal, feed.wake, mode=writer)
 

@@ -131,7 +131,7 @@ class _Graph:
         To be asked after `parent_faults`, which cuts circles of parents open.
         """
         after = self._edges()
-        for knot in _knots(after, _stuck(after)):
+        for knot in _knots(after):
             path = [self.specs[node >> 1].label for node in _circle(after, knot)]
             path = [name for i, name in enumerate(path) if i == 0 or name != path[i - 1]]
             if path[0] != path[-1]:
@@ -161,27 +161,12 @@ class _Graph:
             yield n
 
 
-def _stuck(after: list[list[int]]) -> list[int]:
-    """The nodes whose turn never comes: those on circles and those behind them."""
-    missing = [0] * len(after)
-    for targets in after:
-        for target in targets:
-            missing[target] += 1
-    free = [node for node, count in enumerate(missing) if count == 0]
-    for node in free:  # grows: Kahn's algorithm
-        for target in after[node]:
-            missing[target] -= 1
-            if missing[target] == 0:
-                free.append(target)
-    return [node for node, count in enumerate(missing) if count]
-
-
-def _knots(after: list[list[int]], stuck: list[int]) -> Iterator[list[int]]:
-    """Each set of nodes that can all be reached from each other (Tarjan, without recursion)."""
+def _knots(after: list[list[int]]) -> Iterator[list[int]]:
+    """Each set of several nodes that wait for each other (Tarjan's components, not recursive)."""
     order: dict[int, int] = {}
     low: dict[int, int] = {}
     held: dict[int, None] = {}
-    for first in stuck:
+    for first in range(len(after)):
         todo = [] if first in order else [(first, iter(after[first]))]
         while todo:
             node, targets = todo[-1]

@@ -1,5 +1,6 @@
 """Commands on drafts: trees that were not submitted yet."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from .. import events as e
@@ -120,12 +121,11 @@ def _require_draft(tree: Tree) -> None:
 
 def _require_unique(specs: Sequence[TaskSpec]) -> None:
     """Ids and keys, among themselves."""
-    ids, labels = set[str](), set[str]()
-    for spec in specs:
-        if spec.id in ids or spec.label in labels:
-            raise InvalidInput(f"two tasks are called {spec.label!r}; choose another id")
-        ids.add(spec.id)
-        labels.add(spec.label)
+    labels = Counter(spec.key or spec.id for spec in specs)
+    ids = labels if not any(spec.key for spec in specs) else Counter(spec.id for spec in specs)
+    if len(labels) < len(specs) or len(ids) < len(specs):
+        double = next(s.label for s in specs if labels[s.label] > 1 or ids[s.id] > 1)
+        raise InvalidInput(f"two tasks are called {double!r}; choose another id")
 
 
 def _orphan(tree: str, label: str) -> InvalidInput:

@@ -40,6 +40,22 @@ async def test_a_commit_in_this_process_wakes_a_follower_in_any_loop() -> None:
     assert len(woken) == 1
 
 
+async def test_a_remote_journal_is_asked_off_the_loop() -> None:
+    threads: list[str] = []
+
+    class Remote(FakeJournal):
+        def position(self) -> int:
+            threads.append(threading.current_thread().name)
+            return super().position()
+
+    journal = Remote()
+    grow(journal)
+    threads.clear()
+    await Feed(journal, remote=True).changed(0)
+    assert threads
+    assert threading.main_thread().name not in threads
+
+
 async def test_what_another_process_writes_is_found_by_looking() -> None:
     journal = FakeJournal()
     waiting = asyncio.create_task(Feed(journal).changed(0))

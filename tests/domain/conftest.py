@@ -6,7 +6,10 @@ seconds.
 
 import os
 
+import pytest
 from hypothesis import settings
+
+pytest.register_assert_rewrite("tests.domain.laws", "tests.domain.documents")
 
 settings.register_profile(
     "thorough", max_examples=20_000, stateful_step_count=80, deadline=None, print_blob=True

@@ -150,6 +150,7 @@ class TestCycles:
             (("r", "g <- x", "g/a", "x <- a"), "g -> x -> a -> g"),
             (("r", "g <- x", "g/p(e)", "p/a", "x <- a"), "g -> x -> a -> g"),
             (("r", "g <- h", "g/a", "h <- g", "h/b"), "g -> h -> g"),
+            (("r", "g/a", "x <- a", "g <- x"), "a -> g -> x -> a"),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )

@@ -1,6 +1,6 @@
 """Random trees on random courses, against a model that works everything out from the log."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -9,9 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -19,22 +17,18 @@ from hypothesis.stateful import (
 from msgspec import json, structs
 
 from aipartnerupflow.domain import decide
-from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.decide import Stamp
 from aipartnerupflow.domain.errors import Fault, InvalidGraph, InvalidInput, InvalidTransition
-from aipartnerupflow.domain.events import AnyEvent, Recorded
+from aipartnerupflow.domain.events import AnyEvent
 from aipartnerupflow.domain.evolve import evolve, fold
-from aipartnerupflow.domain.specs import EMPTY_OBJECT, Dependency, ErrorInfo, TaskSpec
-from aipartnerupflow.domain.tree import Tree
+from aipartnerupflow.domain.specs import EMPTY_OBJECT, ErrorInfo
 from aipartnerupflow.testing.clock import VirtualClock
-from aipartnerupflow.testing.grammar import check_log
 from aipartnerupflow.testing.state import differences
 from aipartnerupflow.testing.trees import UID, raw
-from tests.domain.naive import TERMINAL, Naive, Shape
+from tests.domain.laws import Laws
+from tests.domain.naive import Shape
+from tests.domain.random_trees import IDS, ROOT, random_task, random_tasks
 
-ROOT = "t0"
-IDS = [f"t{n}" for n in range(12)]
-WORK = "work"
 BROKEN = ErrorInfo("Broken", "it broke")
 
 numbers = st.integers(0, 10_000)
@@ -46,44 +40,13 @@ def no_names(id: str) -> str | None:
     return None
 
 
-def random_task(chance: Random, id: str, others: Sequence[TaskSpec]) -> TaskSpec:
-    """A task below one of ``others`` that depends on some of them, seldom on any task at all."""
-    shape = Shape(others, set())
-    parent = chance.choice(others).id if others else None
-    above = {parent, *shape.above(parent)} if parent else set()
-    known = [id for id in shape.specs if id not in above] if chance.random() < 0.97 else IDS
-    ons = chance.sample(known, min(len(known), chance.choice([0, 1, 1, 1, 2, 3])))
-    return TaskSpec(
-        id=id,
-        name=id,
-        key=f"key of {id}" if chance.random() < 0.3 else "",
-        parent=parent,
-        dependencies=tuple(Dependency(on, chance.random() < 0.6) for on in ons),
-        params=raw({"executor_id": WORK}) if chance.random() < 0.3 else EMPTY_OBJECT,
-        priority=chance.randint(0, 3),
-    )
-
-
-def random_tasks(chance: Random, size: int) -> list[TaskSpec]:
-    """A tree. Who depends on whom follows one order, who stands where in the array another."""
-    tasks: list[TaskSpec] = []
-    for id in IDS[:size]:
-        tasks.append(random_task(chance, id, tasks))
-    below = tasks[1:]
-    chance.shuffle(below)
-    return [tasks[0], *below]
-
-
-class Course(RuleBasedStateMachine):
+class Course(Laws):
     """One tree from its creation until it has settled, and some way beyond."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.tree = Tree(ROOT)
-        self.log: list[AnyEvent] = []
         self.clock = VirtualClock()
         self.commands = 0
-        self.asked_twice: list[tuple[str, int]] = []
 
     # What holds the parts together
 
@@ -107,18 +70,6 @@ class Course(RuleBasedStateMachine):
             self.log.extend(facts)
             facts = decide.follow(self.tree, self.stamp())
         return drawn
-
-    @property
-    def naive(self) -> Naive:
-        return Naive(self.log)
-
-    def running(self) -> list[str]:
-        naive = self.naive
-        return [
-            id
-            for id in naive.shape.specs
-            if naive.status(id) == "in_progress" and id not in naive.shape.groups
-        ]
 
     def is_running(self) -> bool:
         return bool(self.tree.running)
@@ -339,63 +290,6 @@ class Course(RuleBasedStateMachine):
         assert differences(reloaded, self.tree, ignore=()) == []
         self.tree = reloaded
 
-    # What always holds
-
-    @invariant()
-    def a_replay_gives_the_same_state(self) -> None:
-        assert differences(fold(ROOT, self.log), self.tree, ignore=()) == []
-
-    @invariant()
-    def each_task_is_as_the_log_says(self) -> None:
-        naive = self.naive
-        tasks = {task.spec.id: task for task in self.tree.live()}
-        assert {id: t.status for id, t in tasks.items()} == {id: naive.status(id) for id in tasks}
-        assert [t.spec for t in tasks.values()] == naive.specs
-        assert self.tree.version == len(self.log)
-        assert self.tree.keys == {t.spec.key: t.n for t in tasks.values() if t.spec.key}
-        if not self.tree.submitted:
-            return
-        blocked = {id for id in tasks if naive.blocked(id)}
-        assert {id for id, task in tasks.items() if task.blocked} == blocked
-        ready = [self.tree.at_n(n).spec.id for n in self.tree.ready]
-        assert set(ready) == naive.ready()
-        for id, task in tasks.items():
-            children = [self.tree.at_n(n).spec.id for n in task.children or ()]
-            assert children == naive.shape.children(id)
-        assert not self.tree.due
-        assert self.tree.failed == sum(naive.status(id) == "failed" for id in tasks)
-        assert self.tree.open == sum(not naive.ended(id) for id in tasks)
-        assert {self.tree.at_n(n).spec.id for n in self.tree.running} == set(self.running())
-
-    @invariant()
-    def groups_are_where_their_children_put_them(self) -> None:
-        naive = self.naive
-        for id in naive.shape.groups:
-            assert naive.status(id) == naive.group_status(id)
-            children = naive.shape.children(id)
-            errors = [fact.error for fact in naive.about(id) if isinstance(fact, e.TaskFailed)]
-            for error in errors:
-                labels = {child: f"child {naive.shape.specs[child].label} " for child in children}
-                named = {child for child in children if labels[child] in error.message}
-                assert named
-                assert named <= naive.first_bad_children(id)
-
-    @invariant()
-    def it_settles_when_nothing_can_happen_any_more(self) -> None:
-        assert self.tree.settled == self.naive.tree_status()
-        settled = [fact.status for fact in self.log if isinstance(fact, e.TreeSettled)]
-        assert settled == ([self.tree.settled] if self.tree.settled else [])
-
-    @invariant()
-    def the_log_is_well_formed(self) -> None:
-        records = [Recorded(ROOT, n, fact, n) for n, fact in enumerate(self.log, start=1)]
-        assert check_log(records) == []
-        for id in (spec.id for spec in self.naive.specs):
-            about = self.naive.about(id)
-            ends = [fact for fact in about if isinstance(fact, e.TaskCompleted | e.TaskFailed)]
-            assert len(ends) == (self.naive.status(id) in TERMINAL)
-            assert sum(isinstance(fact, e.ReportRefused) for fact in about) <= 10
-
     def teardown(self) -> None:
         """Whatever has happened, what is left can be run to its end."""
         if not self.is_open():
@@ -407,13 +301,6 @@ class Course(RuleBasedStateMachine):
             self.step(chance)
         self.everything_holds()
         assert self.tree.settled
-
-    def everything_holds(self) -> None:
-        self.a_replay_gives_the_same_state()
-        self.each_task_is_as_the_log_says()
-        self.groups_are_where_their_children_put_them()
-        self.it_settles_when_nothing_can_happen_any_more()
-        self.the_log_is_well_formed()
 
 
 def test_any_course_of_any_tree_is_as_the_model_says() -> None:
