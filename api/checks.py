@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ..domain.errors import ApflowError
+from ..domain.errors import ApflowError, StoreCorrupt
 from ..domain.tree import Tree
 from ..engine.lifecycle import load, missing_executors
 from ..projections.rebuild import compare
@@ -145,6 +145,9 @@ def _all_rows(care: Care) -> Iterator[str]:
 
 
 def _some_rows(store: Store, trees: Sequence[TreeView]) -> Iterator[str]:
+    for recorded in store.journal.read_all(after=store.journal.position() - 1, limit=1):
+        if store.reads.tree(recorded.tree) is None:
+            yield f"tree {recorded.tree} has a history, but no row"
     for view in trees:
         try:
             tree = load(store.journal, view.id)
@@ -210,7 +213,10 @@ def _trees_are(ids: Sequence[str]) -> str:
 
 def _missing(store: Store, trees: Sequence[str]) -> Iterator[Check]:
     for id in trees:
-        missing = missing_executors(store.executors, load(store.journal, id))
+        try:
+            missing = missing_executors(store.executors, load(store.journal, id))
+        except StoreCorrupt:  # told among the histories
+            continue
         if missing:
             modules = sorted({module for module in missing.values() if module})
             hint = " ".join(f"--import {module}" for module in modules) or "--import its module"

@@ -221,6 +221,7 @@ def _open_sqlite(path: Path, durability: str) -> tuple[EventJournal, ReadModel]:
     sqlite = _adapter("sqlite")
     reads = _adapter("sqlite_reads")
     _make_private(path)
+    _adapter("sqlite_datastore").refuse_foreign(path)
     recorder = sqlite.SQLiteRecorder(
         sqlite.Datastore(sqlite.database_name(path), durability=durability)
     )

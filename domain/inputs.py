@@ -1,7 +1,7 @@
 """What an executor receives: what dependencies give, overridden by what was written explicitly.
 
-References are data, not a language: ``{"$from": "<key>", "pointer": "/items/0"}`` is replaced by
-that value of the dependency's result (JSON Pointer, RFC 6901). Nothing is evaluated.
+References are data, not a language: ``{"$from": "<key>", "pointer": "/items/0"}`` stands for what a
+dependency returned, or for a part of it (JSON Pointer, RFC 6901). Nothing is evaluated.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -16,7 +16,9 @@ from ..domain.errors import (
     NotFound,
     OwnedElsewhere,
     StaleVersion,
+    StoreCorrupt,
 )
+from ..domain.events import Recorded
 from ..domain.evolve import evolve
 from ..domain.intake import NewId, fresh
 from ..domain.specs import EMPTY_OBJECT, TaskSpec, TreeOptions
@@ -140,16 +142,34 @@ def schema_faults(executors: Executors, specs: Sequence[TaskSpec]) -> list[Fault
 
 
 def load(journal: Journal, id: str) -> Tree:
-    """The tree's state, folded from its stream. Raises `NotFound`. Blocking."""
+    """The tree's state, folded from its stream. Raises `NotFound`, `StoreCorrupt`. Blocking."""
     tree = Tree(id)
     with Paused():
-        for recorded in journal.read(id):
-            evolve(tree, recorded.event)
+        _fold_into(tree, journal.read(id))
         if tree.version > BIG:
             gc.freeze()
     if not tree.version:
         raise NotFound("tree", id)
     return tree
+
+
+def _fold_into(tree: Tree, stream: Iterable[Recorded]) -> None:
+    """Apply a stream that may be damaged: a gap, or an event that fits nothing, is told."""
+    for recorded in stream:
+        if recorded.version != tree.version + 1:
+            raise StoreCorrupt(_broken(tree, "is missing"))
+        try:
+            evolve(tree, recorded.event)
+        except (AssertionError, IndexError, KeyError, ValueError) as error:
+            tree.version -= 1
+            raise StoreCorrupt(_broken(tree, "does not fit what stands before it")) from error
+
+
+def _broken(tree: Tree, what: str) -> str:
+    return (
+        f"the history of tree {tree.id} is damaged: its event {tree.version + 1} {what}. "
+        "Keep a copy of the store and restore it from a backup; this tree is left alone."
+    )
 
 
 async def resume(

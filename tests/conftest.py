@@ -1,6 +1,5 @@
 """Fixtures for every test."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -20,13 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.PostgresServer]:
     """One server for the run (for each worker under xdist)."""
-    try:
-        with postgres.postgres_server() as server:
-            yield server
-    except postgres.PostgresUnavailable as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
+    with postgres.postgres_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """The hash chain: each stored event vouches for all before it in its tree.
 
-``hash`` is SHA-256 over length-prefixed ("apflow/1", tree, version, topic, previous hash or 32
-zeros, body hash); each length is 4 bytes, big-endian; the version is decimal text.
+The fields "apflow/1", tree, version (as decimal text), topic, hash of the event before (32 zero
+bytes for the first) and body hash are written one after the other, each behind its length in 4
+bytes, big-endian; the SHA-256 of that is the event's ``hash``.
 """
 
 from collections.abc import Iterable, Sequence

@@ -55,16 +55,12 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         with self._translated():
             if self._schema_version() == SCHEMA_VERSION:
                 return
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with self._transaction() as cursor:
                 if self._schema_version() < SCHEMA_VERSION:
                     for statement in self.create_table_statements:
-                        connection.execute(statement)
-                    connection.execute(_sql.mark_tracking, (self.table_migration_identifier,))
-                    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            finally:
-                connection.execute("COMMIT")
+                        cursor.execute(statement)
+                    cursor.execute(_sql.mark_tracking, (self.table_migration_identifier,))
+                    cursor.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _schema_version(self) -> int:
         found = int(self._connection().execute("PRAGMA user_version").fetchone()[0])

@@ -1,8 +1,15 @@
 """Connections to SQLite, set to what the promises need."""
 
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 
 import eventsourcing.sqlite as library
+
+from ...domain.errors import StoreUnavailable
+from .sql import statements
+
+_sql = statements("sqlite")
 
 LOCK_TIMEOUT = 10
 """Seconds to wait for another process's transaction."""
@@ -36,6 +43,26 @@ class Datastore(library.SQLiteDatastore):
         self.pool.close()
         kind = Pool if durability == "power" else RelaxedPool
         self.pool = kind(db_name=path, lock_timeout=LOCK_TIMEOUT, pool_size=5)
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise where the file is a SQLite database of something else; it is only looked at.
+
+    What cannot be read that way is left to the real opening to tell.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{database_name(path)}?mode=ro", uri=True)) as connection,
+    ):
+        tables = {name for (name,) in connection.execute(_sql.table_names)}
+        columns = {name for (name,) in connection.execute(_sql.event_columns)}
+        if tables and "body_hash" not in columns:
+            raise StoreUnavailable(
+                f"{path} is a SQLite database, but not a store of aipartnerupflow; nothing was "
+                "changed. Name another file."
+            )
 
 
 def database_name(path: Path) -> str:

@@ -32,7 +32,8 @@ def heap(chance: Random, size: int) -> list[TaskSpec]:
                 dependencies=tuple(Dependency(on, chance.random() < 0.5) for on in ons),
             )
         )
-    chance.shuffle(tasks)
+    if chance.random() < 0.5:
+        chance.shuffle(tasks)
     return tasks
 
 

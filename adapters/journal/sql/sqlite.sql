@@ -6,6 +6,12 @@ INSERT INTO tracking VALUES ('status', last_insert_rowid())
 ON CONFLICT (application_name) DO UPDATE SET notification_id = excluded.notification_id
 RETURNING notification_id
 
+-- name: table_names
+SELECT name FROM sqlite_master WHERE type = 'table'
+
+-- name: event_columns
+SELECT name FROM pragma_table_info('stored_events')
+
 -- name: mark_tracking
 INSERT OR IGNORE INTO tracking VALUES (?, 1)
 
