@@ -145,7 +145,7 @@ def _all_rows(care: Care) -> Iterator[str]:
 
 
 def _some_rows(store: Store, trees: Sequence[TreeView]) -> Iterator[str]:
-    for recorded in store.journal.read_all(after=store.journal.position() - 1, limit=1):
+    for recorded in store.journal.read_all(after=max(0, store.journal.position() - 1), limit=1):
         if store.reads.tree(recorded.tree) is None:
             yield f"tree {recorded.tree} has a history, but no row"
     for view in trees:

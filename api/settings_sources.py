@@ -84,7 +84,7 @@ def environment(variables: Mapping[str, str | None] | None = None) -> Iterator[F
 
 def dotenv(path: Path) -> Iterator[Found]:
     """As `environment`, from a file of assignments. Raises `InvalidInput`."""
-    if not path.is_file():
+    if not _is_file(path):
         return
     try:
         variables = dotenv_values(path, interpolate=False)
@@ -98,7 +98,7 @@ def dotenv(path: Path) -> Iterator[Found]:
 def toml(path: Path, table: tuple[str, ...] = (), *, trusted: bool = False) -> Iterator[Found]:
     """The keys of a TOML file, or of a table in it. Raises `InvalidInput`."""
     path = path.expanduser()
-    if not path.is_file():
+    if not _is_file(path):
         return
     where = f"[{'.'.join(table)}] of {path}" if table else str(path)
     for key, value in _table(path, table).items():
@@ -107,6 +107,16 @@ def toml(path: Path, table: tuple[str, ...] = (), *, trusted: bool = False) -> I
         if not trusted:
             _require_trusted(key, where)
         yield key, value, where
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise InvalidInput(
+            f"the settings file {path} cannot be looked for: {_why(error)}. "
+            f"Make {path.parent} readable for you."
+        ) from error
 
 
 def _table(path: Path, table: tuple[str, ...]) -> Mapping[str, Any]:

@@ -146,7 +146,13 @@ def sqlite_path(url: str) -> Path:
 
 
 def _scheme(url: str) -> str:
-    scheme = urlsplit(url).scheme if "://" in url or url.startswith("sqlite:") else "sqlite"
+    try:
+        scheme = urlsplit(url).scheme if "://" in url or url.startswith("sqlite:") else "sqlite"
+    except ValueError:  # its text may hold the password
+        raise InvalidInput(
+            "the store's URL is malformed. Write postgresql://user@host:port/database; an IPv6 "
+            "address stands in brackets, and special characters of a password as %XX"
+        ) from None
     scheme = scheme.partition("+")[0]
     if scheme == "postgres":
         scheme = "postgresql"
@@ -230,9 +236,20 @@ def _open_sqlite(path: Path, durability: str) -> tuple[EventJournal, ReadModel]:
     return EventJournal(recorder, mapper), reads.SQLiteReads(recorder, mapper)
 
 
+def store_exists(path: Path) -> bool:
+    """Whether there is something at ``path``. Raises `StoreUnavailable` where that is hidden."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the store {path} cannot be reached: {error.strerror}. Check the name, and the owner "
+            f"and mode of {path.parent}, or name another place with --store."
+        ) from error
+
+
 def _make_private(path: Path) -> None:
     """Make the file, readable by its owner only. Its directory has to be there."""
-    if path.exists():
+    if store_exists(path):
         if path.is_dir():
             raise StoreUnavailable(f"the store {path} is a directory; name a file in it")
         return

@@ -21,7 +21,7 @@ class Care:
         return None
 
     def probe(self) -> None:
-        """Take the writer's lock and give it back, nothing written. Raises `StoreError`."""
+        """Take the writer's lock and write, then take that back. Raises `StoreError`."""
 
     def facts(self) -> Mapping[str, str]:
         """How the store is set, by the words of its database."""

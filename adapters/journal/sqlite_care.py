@@ -1,14 +1,15 @@
 """Looking after a store on SQLite."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from ...projections.rebuild import StatusStore
 from ...projections.runner import Runner
 from ...projections.timeline import TIMELINE
 from .care import Care
+from .faults import place_of
 from .sql import statements
 from .sqlite import SQLiteRecorder
 from .sqlite_projections import SQLiteStatus, timeline_rows
@@ -17,6 +18,10 @@ FOUND: Final = 20
 """So many damages are named."""
 
 _sql = statements("sqlite_care")
+
+
+class _TakenBack(Exception):
+    """Ends a transaction of which nothing is to stay."""
 
 
 class SQLiteCare(Care):
@@ -31,13 +36,13 @@ class SQLiteCare(Care):
     @property
     def file(self) -> Path | None:
         """See `Care.file`."""
-        path = self.recorder.path
-        return Path(unquote(urlsplit(path).path) if path.startswith("file:") else path)
+        return place_of(self.recorder.path)
 
     def probe(self) -> None:
         """See `Care.probe`."""
-        with self.recorder.exclusive():
-            pass
+        with suppress(_TakenBack), self.recorder.exclusive() as cursor:
+            cursor.execute(_sql.probe)
+            raise _TakenBack
 
     def facts(self) -> Mapping[str, str]:
         """See `Care.facts`."""

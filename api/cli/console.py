@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -37,6 +38,37 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+class Unwritable(ApflowError):
+    """What a command has found cannot be told."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"cannot write to stdout: {why}. Send it elsewhere; what the store holds is kept."
+        )
+
+
+def hush(*streams: TextIO | None) -> None:
+    """Nothing more is written there: let nothing complain of it at the end of the process."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in filter(None, streams):
+        try:
+            os.dup2(nowhere, stream.fileno())
+        except (OSError, ValueError):
+            continue
+    os.close(nowhere)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        hush(sys.stdout)
+        raise Unwritable(error.strerror or str(error)) from error
+
+
 class Console:
     """The two streams of one command. With ``json`` only documents are written."""
 
@@ -64,7 +96,7 @@ class Console:
 
     def print(self, text: str = "") -> None:
         """A line of data for people."""
-        sys.stdout.write(text + "\n")
+        self._write(text)
 
     def document(self, value: Any) -> None:
         """A value as one line of JSON."""
@@ -73,7 +105,16 @@ class Console:
     def lines(self, values: Iterable[Any]) -> None:
         """A line of JSON for each value, written as they come."""
         for value in values:
-            sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+            self._write(msgspec.json.encode(value).decode())
+
+    def flush(self) -> None:
+        """All data is out. Raises `Unwritable`, or `BrokenPipeError` where its reader left."""
+        with _telling():
+            sys.stdout.flush()
+
+    def _write(self, line: str) -> None:
+        with _telling():
+            sys.stdout.write(line + "\n")
 
     # -- talk
 
@@ -84,18 +125,14 @@ class Console:
         if self.above is not None:
             self.above(text)
             return
-        try:
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
-        except BrokenPipeError:
-            pass  # nobody listens any more; that is no reason to stop
+        self._talk(text)
 
     def fail(self, error: ApflowError) -> Exit:
         """Tell an error; returns what to end with."""
         if self.json:
             self._problem(problem(error))
         else:
-            sys.stderr.write("\n".join(self._told(error)) + "\n")
+            self._talk("\n".join(self._told(error)))
         return kind_of(error).exit
 
     def misuse(self, message: str) -> None:
@@ -103,7 +140,15 @@ class Console:
         self._problem(Problem(page("usage"), "The command was not understood", message))
 
     def _problem(self, document: Problem) -> None:
-        sys.stderr.write(msgspec.json.encode(document).decode() + "\n")
+        self._talk(msgspec.json.encode(document).decode())
+
+    @staticmethod
+    def _talk(text: str) -> None:
+        try:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+        except OSError:
+            hush(sys.stderr)  # nobody listens any more; that is no reason to stop
 
     def _told(self, error: ApflowError) -> Iterable[str]:
         head = self.paint("apflow:", "red", sys.stderr)

@@ -11,7 +11,7 @@ from ..problems import AmbiguousId
 from ..settings import FLAG, Settings, load_settings
 from ..settings_sources import scheme
 from ..stores import Store
-from ..wiring import configure, load_modules, open_store, sqlite_path
+from ..wiring import configure, load_modules, open_store, sqlite_path, store_exists
 
 CANDIDATES = 10
 """So many ids are named where the beginning of one is not enough."""
@@ -95,7 +95,7 @@ def require_there(url: str) -> None:
     if scheme(url) not in ("", "sqlite"):
         return
     path = sqlite_path(url)
-    if not path.exists():
+    if not store_exists(path):
         raise StoreUnavailable(f"there is no store at {path}. `apflow run` makes one.")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...domain.errors import ApflowError
 from ..problems import Exit
-from .console import Console, clean
+from .console import Console, Unwritable, clean, hush
 
 log = logging.getLogger("aipartnerupflow")
 
@@ -29,7 +29,10 @@ class Warnings(logging.Handler):
 def perform(path: str, options: Mapping[str, Any]) -> int:
     """Call the function that ``module:name`` stands for, in this folder; returns its exit code."""
     options = dict(options)
+    closed = _fill_closed()
     console = Console(json=options.pop("json"))
+    if closed:
+        return console.fail(Unwritable("it is closed"))
     warnings = Warnings(console)
     log.addHandler(warnings)
     try:
@@ -43,10 +46,10 @@ def _guarded(console: Console, path: str, options: Mapping[str, Any]) -> int:
     try:
         module = importlib.import_module(f".{name}", __package__)
         code: int = getattr(module, function)(console, **options)
-        sys.stdout.flush()
+        console.flush()
         return code
     except BrokenPipeError:
-        _hush()
+        hush(sys.stdout, sys.stderr)
         return console.code
     except ApflowError as error:
         return console.fail(error)
@@ -54,11 +57,16 @@ def _guarded(console: Console, path: str, options: Mapping[str, Any]) -> int:
         return Exit.INTERRUPTED
 
 
-def _hush() -> None:
-    """Who read our output has enough: let nothing complain of it at the end of the process."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            os.dup2(nowhere, stream.fileno())
-        except (OSError, ValueError):
-            continue
+def _fill_closed() -> bool:
+    """Streams that were closed before we began lead nowhere; returns whether stdout was.
+
+    Else what is opened next takes their numbers. ``sys.stdin`` stays None, for who wants to read.
+    """
+    closed = sys.stdout is None
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    return closed

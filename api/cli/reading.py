@@ -53,6 +53,8 @@ def read_tree(file: str, new_id: NewId, registered: Registered | None = None) ->
 def read_bytes(file: str) -> bytes:
     """At most `MAX_BYTES`; what is larger is refused without being read to its end."""
     try:
+        if file == STDIN and sys.stdin is None:
+            raise InvalidInput("stdin is closed: name a JSON file, or send the tree by a pipe.")
         if file == STDIN:
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:

@@ -26,6 +26,11 @@ class _Schemas(Struct, gc=False):
     method: str | None = None
 
 
+_ADVICE = (
+    "register it, or load the module that does with --import (or APFLOW_IMPORT); "
+    "`apflow executors` lists what there is"
+)
+
 _params = msgspec.json.Decoder(_Params)
 _schemas = msgspec.json.Decoder(_Schemas)
 
@@ -134,14 +139,11 @@ def _unregistered(
         if kind is None:
             message = (
                 f"no executor: name one in params.executor_id; {spec.name!r} is not one, "
-                "and the task has no children"
+                f"and the task has no children. If it should be one: {_ADVICE}"
             )
             faults.append(Fault("executor_not_found", spec.label, message))
         elif isinstance(kind, int) and kind in absent:
-            message = (
-                f"the executor {executors[kind].id!r} is not registered; "
-                "`apflow executors` lists those that are"
-            )
+            message = f"the executor {executors[kind].id!r} is not registered: {_ADVICE}"
             faults.append(Fault("executor_not_found", spec.label, message))
     return faults
 

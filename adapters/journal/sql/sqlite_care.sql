@@ -1,3 +1,6 @@
+-- name: probe
+CREATE TABLE apflow_probe (n INTEGER)
+
 -- name: facts
 SELECT 'journal_mode', journal_mode FROM pragma_journal_mode
 UNION ALL SELECT 'synchronous', synchronous FROM pragma_synchronous
