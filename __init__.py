@@ -4,6 +4,7 @@ Names are loaded when they are first used, so that importing the package costs n
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,3 +100,19 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _OldModules:
+    """Asked last for a module: says what to import instead where an older interface had it."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: object = None, target: object = None) -> None:
+        if fullname.startswith(f"{__name__}."):
+            old_names = importlib.import_module(f"{_LIBRARY}.old_names")
+            advice = old_names.instead_of_module(fullname)
+            if advice is not None:
+                # Without `name`: `from package import module` keeps back an error that has it.
+                raise ModuleNotFoundError(advice)
+
+
+sys.meta_path.append(_OldModules())

@@ -142,6 +142,7 @@ _held: "weakref.WeakSet[FileLiveness]" = weakref.WeakSet()
 
 
 def _after_fork() -> None:
+    LocalLiveness._alive.clear()
     for lock in list(_held):
         lock.drop()
 

@@ -3,11 +3,12 @@
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
-from ..domain.errors import ApflowError, StoreCorrupt
+from ..domain.errors import ApflowError, StoreCorrupt, StoreReadOnly
 from ..domain.tree import Tree
 from ..engine.lifecycle import load, missing_executors
 from ..projections.rebuild import compare
@@ -60,8 +61,12 @@ def store_checks(store: Store, care: Care, durability: str, *, full: bool) -> It
     """Can it be written, is there space, is it set as promised, is the file whole?"""
     position = store.journal.position()
     yield Check.ok("store", f"{care.file or 'open'}, {position} events" if position else "empty")
-    care.probe()
-    yield Check.ok("store", "can be written")
+    try:
+        care.probe()
+    except StoreReadOnly as error:
+        yield Check.problem("store", str(error), "Until then it can only be looked at.")
+    else:
+        yield Check.ok("store", "can be written")
     yield from _file(care)
     yield from _pragmas(care, durability)
     damage = care.damage(full=full)
@@ -87,6 +92,17 @@ def _file(care: Care) -> Iterator[Check]:
             f"others may read or write its file (mode {mode:03o})",
             f"chmod 600 {care.file}",
         )
+
+
+def state_checks(folder: Path) -> Iterator[Check]:
+    """Where the default store and secrets lie: nobody else may look into it."""
+    try:
+        mode = stat.S_IMODE(folder.stat().st_mode)
+    except OSError:
+        return  # not made yet, or out of reach: opening the store tells
+    if mode & 0o077:
+        detail = f"others may look into the state directory (mode {mode:03o})"
+        yield Check.note("state", detail, f"chmod 700 {folder}")
 
 
 def _pragmas(care: Care, durability: str) -> Iterator[Check]:

@@ -58,6 +58,7 @@ KINDS: Final[Mapping[type[BaseException], Kind]] = {
     e.IdTaken: Kind("id-taken", "The id is in use", 409, Exit.CONFLICT),
     e.StaleVersion: Kind("stale-version", "Somebody else wrote first", 412, Exit.CONFLICT),
     e.OwnedElsewhere: Kind("owned-elsewhere", "Another engine runs it", 409, Exit.CONFLICT),
+    e.Released: Kind("released", "The tree was interrupted", 503, Exit.ERROR),
     e.ExecutorMissing: Kind("executor-missing", "An executor is missing here", 409, Exit.ERROR),
     e.ExecutorDisabled: Kind("executor-disabled", "The executor is switched off", 403, Exit.ERROR),
     e.NotBuilt: Kind("not-built", "This version cannot do it", 501, Exit.USAGE),

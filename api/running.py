@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from ..domain.errors import InvalidTransition, NotADraft, OwnedElsewhere, StaleVersion
+from ..domain.errors import InvalidTransition, NotADraft, OwnedElsewhere, Released, StaleVersion
 from ..engine.actor import Actor, Observer
 from ..engine.engine import Engine
+from ..engine.finishing import to_the_end
 from ..engine.lifecycle import resume, submit
 from .stores import Store
 
@@ -33,8 +34,10 @@ async def run_to_end(
                 if running is None:
                     taken = await _take(store, engine, id, observers, before)
             if running is not None:
-                await asyncio.shield(running.waiter())
-                return False
+                with suppress(Released):  # by the caller that drove it: take it up ourselves
+                    await asyncio.shield(running.waiter())
+                    return False
+                continue
             if taken is not None:
                 await wait(engine, taken)
                 return True
@@ -48,7 +51,7 @@ async def wait(engine: Engine, actor: Actor) -> str:
     try:
         return await asyncio.shield(actor.waiter())
     except asyncio.CancelledError:
-        await engine.release([actor])
+        await to_the_end(engine.release([actor]))
         raise
 
 

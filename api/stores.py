@@ -17,6 +17,7 @@ from ..domain.tree import Tree
 from ..engine.commit import Committer
 from ..engine.drafts import Drafts
 from ..engine.engine import Engine
+from ..engine.finishing import to_the_end
 from ..engine.lifecycle import schema_faults
 from ..engine.ports import Clock, Executors, Journal, Subscription
 from ..projections.views import ReadModel, TreeView
@@ -102,7 +103,7 @@ class Store:
             self._engines[loop] = (engine, users - 1)
             if users == 1:
                 del self._engines[loop]
-                await engine.close()
+                await to_the_end(engine.close())
 
     def taking(self, tree: str) -> asyncio.Lock:
         """To be held while a tree is brought into the hands of the running loop's engine."""

@@ -9,6 +9,7 @@
     ├── IdTaken                 an id is in use already; decide again with fresh ones
     ├── StaleVersion            somebody else wrote to the stream first
     ├── OwnedElsewhere          a living engine drives this tree
+    ├── Released                the engine let go of the tree: interrupted, and resumable
     ├── ExecutorMissing         an executor that unfinished work needs is not registered here
     ├── ExecutorDisabled        an executor is there, but its operator has not enabled it
     ├── NotBuilt                named by the documents, absent in this version
@@ -113,6 +114,14 @@ class OwnedElsewhere(ApflowError):
             f"tree {tree} is being run by engine {engine}, which is alive. "
             "Stop that process first, or take the tree over with --take-over."
         )
+
+
+class Released(ApflowError):
+    """The engine that drove the tree let go of it. Nothing is lost; it can be resumed."""
+
+    def __init__(self, tree: str) -> None:
+        self.tree = tree
+        super().__init__(f"tree {tree} was interrupted; `apflow resume {tree}` goes on with it")
 
 
 class ExecutorMissing(ApflowError):

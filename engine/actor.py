@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from ..domain.errors import ApflowError
 from ..domain.events import AnyEvent
 from ..domain.evolve import evolve
 from ..domain.tree import Completed, Task, Tree
 from .dispatch import Key
+from .finishing import mark_seen
 from .ports import Append, Kind
 
 KEPT_BYTES = 64 << 20
@@ -36,7 +37,7 @@ class Actor:
         self.blobs: dict[str, bytes] = {}
         self.places: dict[int, tuple[Kind, tuple[Key, ...]]] = {}
         self.driven = False
-        self.preparing: dict[int, asyncio.Task[None]] = {}
+        self.preparing: dict[int, tuple[asyncio.Task[None], tuple[Key, ...]]] = {}
         self.observers: list[Observer] = list(observers)
         self._over: asyncio.Future[str] | None = None
         self._ended: str | ApflowError | None = None
@@ -71,22 +72,35 @@ class Actor:
         while size > KEPT_BYTES:
             size -= len(self.blobs.pop(next(iter(self.blobs))))
 
-    def missing_blobs(self, task: Task) -> list[str]:
-        """Hashes of dependency results that are not in memory."""
-        return [
-            phase.blob
-            for _, phase in self._completed_dependencies(task)
-            if phase.blob is not None
-            and phase.blob not in self.blobs
-            and phase.blob not in self.new_blobs
-        ]
+    def blob(self, hash: str) -> bytes | None:
+        """A large result, where it is in memory, stored or about to be."""
+        return self.blobs.get(hash) or self.new_blobs.get(hash)
 
-    def results(self, task: Task) -> list[tuple[str, Callable[[], Any]]]:
-        """For each completed dependency: its key, and how to get a fresh copy of its result."""
+    def blobs_of(self, task: Task) -> list[str]:
+        """Hashes of the large results that the task's dependencies gave."""
+        completed = self._completed_dependencies(task)
+        return [phase.blob for _, phase in completed if phase.blob is not None]
+
+    def missing_blobs(self, task: Task) -> bool:
+        """Whether any of `blobs_of` is not in memory."""
+        return any(self.blob(hash) is None for hash in self.blobs_of(task))
+
+    def results(self, task: Task, held: Mapping[str, bytes]) -> list[tuple[str, Callable[[], Any]]]:
+        """For each completed dependency: its key, and how to get a fresh copy of its result.
+
+        Large ones are taken from ``held``, else from memory.
+        """
         return [
-            (other.spec.label, lambda phase=phase: msgspec.json.decode(self._json_of(phase)))  # type: ignore[misc]
+            (other.spec.label, partial(self._decoded, phase, held))
             for other, phase in self._completed_dependencies(task)
         ]
+
+    def _decoded(self, phase: Completed, held: Mapping[str, bytes]) -> Any:
+        if phase.blob is None:
+            return None if phase.result is None else msgspec.json.decode(phase.result)
+        data = held.get(phase.blob) or self.blob(phase.blob)
+        assert data is not None
+        return msgspec.json.decode(data)
 
     def _completed_dependencies(self, task: Task) -> list[tuple[Task, Completed]]:
         found = []
@@ -96,17 +110,11 @@ class Actor:
                 found.append((other, other.phase))
         return found
 
-    def _json_of(self, phase: Completed) -> Raw | bytes:
-        if phase.blob is not None:
-            blob = self.blobs.get(phase.blob)
-            return self.new_blobs[phase.blob] if blob is None else blob
-        return Raw(b"null") if phase.result is None else phase.result
-
     def waiter(self) -> "asyncio.Future[str]":
         """A future of the settled status; fails when this engine does not go on with the tree."""
         if self._over is None:
             self._over = asyncio.get_running_loop().create_future()
-            self._over.add_done_callback(_seen)
+            self._over.add_done_callback(mark_seen)
             self._tell()
         return self._over
 
@@ -127,9 +135,3 @@ class Actor:
             self._over.set_result(self._ended)
         else:
             self._over.set_exception(self._ended)
-
-
-def _seen(future: "asyncio.Future[str]") -> None:
-    """Mark an exception as seen: who asked may have gone."""
-    if not future.cancelled():
-        future.exception()

@@ -5,7 +5,7 @@ limits. What finds a limit exhausted is parked there and comes back when that li
 """
 
 from collections.abc import Iterator, Mapping
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,6 +55,14 @@ class Dispatch:
             self._used[key] -= 1
             if key in self._parked:
                 self._freed.add(key)
+
+    def forget(self, owner: "Actor") -> None:
+        """Drop all that a tree has queued or parked."""
+        self._queue = [entry for entry in self._queue if entry[2] is not owner]
+        heapify(self._queue)
+        for key, parked in self._parked.items():
+            self._parked[key] = [entry for entry in parked if entry[2] is not owner]
+            heapify(self._parked[key])
 
     def ready(self) -> Iterator[Entry]:
         """Entries in their order; the caller takes slots for each, or drops it."""

@@ -7,6 +7,7 @@ so that adding to a tree costs the same however large it has become.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from ..domain import decide
 from ..domain.decide import Stamp
@@ -73,20 +74,30 @@ class Drafts:
     def adopt(
         self, into: str, sources: Sequence[str], respecify: Callable[[TaskSpec], TaskSpec]
     ) -> Tree:
-        """The tasks of ``sources`` join ``into``, each as ``respecify`` gives it, in one commit."""
+        """The tasks of ``sources`` join ``into``, each as ``respecify`` gives it, in one commit.
+
+        Decided again when another process wrote first.
+        """
         with self._lock:
-            target = self.get(into)
-            steps: list[tuple[Tree, Decision]] = []
-            for id in sources:
-                source = self.get(id)
-                specs = [respecify(task.spec) for task in source.live()]
-                steps.append((target, _joined(specs, source.id)))
-                steps.append((source, _left(target)))
-            steps.append((target, _respecified(respecify)))
-            self._commit(steps)
-            for id in sources:
-                self._kept.pop(id, None)
-            return target
+            while True:
+                with suppress(StaleVersion):
+                    return self._adopt(into, sources, respecify)
+
+    def _adopt(
+        self, into: str, sources: Sequence[str], respecify: Callable[[TaskSpec], TaskSpec]
+    ) -> Tree:
+        target = self.get(into)
+        steps: list[tuple[Tree, Decision]] = []
+        for id in sources:
+            source = self.get(id)
+            specs = [respecify(task.spec) for task in source.live()]
+            steps.append((target, _joined(specs, source.id)))
+            steps.append((source, _left(target)))
+        steps.append((target, _respecified(respecify)))
+        self._commit(steps)
+        for id in sources:
+            self._kept.pop(id, None)
+        return target
 
     def get(self, id: str) -> Tree:
         """The draft's state. Raises `NotFound`; `NotADraft` where it was submitted or adopted."""

@@ -14,13 +14,24 @@ from typing import Any
 from ..domain import decide
 from ..domain.decide import Stamp
 from ..domain.decide.drafts import INLINE_BYTES
-from ..domain.errors import ApflowError, StoreUnavailable
+from ..domain.errors import ApflowError, Released, StoreUnavailable
 from ..domain.time import to_text
 from .actor import Actor
 from .commit import Committer, Results
-from .dispatch import Dispatch, Key
+from .dispatch import Dispatch
+from .finishing import mark_seen
 from .garbage import Relaxed
-from .ports import Backend, Call, Clock, Executors, Journal, Liveness, Outcome, Returned
+from .ports import (
+    Backend,
+    Call,
+    Clock,
+    Executors,
+    Journal,
+    Liveness,
+    Outcome,
+    Returned,
+    Unit,
+)
 from .starting import Starter
 from .turn import Answer, Decision, Turn
 
@@ -39,7 +50,6 @@ class Engine:
         executors: Executors,
         backend: Backend,
         clock: Clock,
-        limits: dict[Key, int] | None = None,
     ) -> None:
         self.journal = journal
         self.executors = executors
@@ -52,8 +62,6 @@ class Engine:
         self._clock = clock
         self._dispatch = Dispatch(backend.pools())
         self._starter = Starter(self, self._dispatch, executors, backend)
-        for key, size in (limits or {}).items():
-            self._dispatch.limit(key, size)
         self._reports: list[tuple[Call, Outcome]] = []
         self._commands: list[tuple[Decision, asyncio.Future[Any]]] = []
         self._background: set[asyncio.Task[Any]] = set()
@@ -84,7 +92,7 @@ class Engine:
         if self._closed:
             raise StoreUnavailable("this engine was stopped; start another")
         future: asyncio.Future[Any] = self.loop.create_future()
-        future.add_done_callback(_retrieve)
+        future.add_done_callback(mark_seen)
         self._commands.append((decision, future))
         self._schedule()
         return future
@@ -239,19 +247,18 @@ class Engine:
     def let_go(self, actor: Actor) -> list["asyncio.Task[bool]"]:
         """Stop everything that runs for the tree; nothing is written."""
         self._forget(actor)
-        for waiting in actor.preparing.values():
-            waiting.cancel()
-        actor.preparing.clear()
         stops = [
-            self.in_background(self._backend.stop(call))
-            for call in self._starter.take_back(actor.tree.id)
+            self.in_background(self._backend.stop(call)) for call in self._starter.take_back(actor)
         ]
         if not self.actors and self.on_idle is not None:
             self.on_idle()
         return stops
 
     async def release(self, actors: Sequence[Actor]) -> None:
-        """Let go in good order: attempts are stopped and stored as interrupted, trees are free."""
+        """Let go in good order: attempts are stopped and stored as interrupted, trees are free.
+
+        Cancelling it cuts the waiting short, not the writing.
+        """
         await self.quiet()
         stops: list[asyncio.Task[bool]] = []
         units = []
@@ -263,26 +270,32 @@ class Engine:
             actor.apply(decide.release(actor.tree, stamp.after(actor.tree)))
             if actor.pending:
                 units.append((actor.to_append(),))
-        if stops:
-            await asyncio.wait(stops)
-        if units:
-            results = self._committer.commit(units)
-            for error in filter(None, results):
-                log.warning("a tree could not be released in good order: %s", error)
-        for actor in actors:
-            actor.abandon(StoreUnavailable(f"tree {actor.tree.id} was interrupted; resume it"))
+        try:
+            if stops:
+                await asyncio.wait(stops)
+        finally:
+            self._store_release(units)
+            for actor in actors:
+                actor.abandon(Released(actor.tree.id))
+
+    def _store_release(self, units: Sequence[Unit]) -> None:
+        results = self._committer.commit(units) if units else []
+        for error in filter(None, results):
+            log.warning("a tree could not be released in good order: %s", error)
 
     async def close(self) -> None:
         """Stop: nothing new starts, trees are released, the engine's name is given up."""
         if self._closed:
             return
-        await self.release(list(self.actors.values()))
-        self._closed = True
-        for task in list(self._background):
-            task.cancel()
-        await self._backend.close()
-        self.liveness.leave()
-        self._garbage.restore()
+        try:
+            await self.release(list(self.actors.values()))
+            for task in list(self._background):
+                task.cancel()
+            await self._backend.close()
+        finally:
+            self._closed = True
+            self.liveness.leave()
+            self._garbage.restore()
 
     def in_background(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Run a coroutine beside the turns; it ends with the engine."""
@@ -290,9 +303,3 @@ class Engine:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
-
-
-def _retrieve(future: "asyncio.Future[Any]") -> None:
-    """Mark an exception as seen: who asked may have gone."""
-    if not future.cancelled():
-        future.exception()

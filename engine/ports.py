@@ -149,7 +149,7 @@ class Executors(Protocol):
         """Whether any pre-hook is registered."""
 
 
-class Call(Struct, frozen=True, gc=False):
+class Call(Struct, frozen=True):
     """One attempt, as handed to a backend. Picklable but for ``port``.
 
     ``inputs`` are the effective ones. ``name``, ``priority``, ``parent``, ``params`` and

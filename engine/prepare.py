@@ -1,6 +1,7 @@
 """From a ready task to a call: effective inputs, their validation, who may call whom."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from .dispatch import Dispatch, Key
 from .ports import AttemptPort, Backend, Call, Executors, Kind
 
 
-class Ready(Struct, gc=False):
+class Ready(Struct):
     """A call that may be made, or the fault for which it never will be."""
 
     call: Call | None
@@ -23,6 +24,7 @@ class Ready(Struct, gc=False):
 Place = tuple[Kind, tuple[Key, ...]]
 """An executor's facts, and the slots that an attempt of it takes."""
 
+NOTHING_HELD: Mapping[str, bytes] = MappingProxyType({})
 _NO_SCHEMAS = 2
 """Bytes of an empty JSON object."""
 
@@ -71,8 +73,15 @@ class Preparer:
             wanted = f"the executor {actor.tree.executor_of(task)!r} is not registered"
         return ErrorInfo("executor_not_found", f"{wanted}. Registered are: {names}.")
 
-    def prepare(self, actor: Actor, task: Task, kind: Kind, port: AttemptPort) -> Ready:
-        """The call with its effective inputs, validated."""
+    def prepare(
+        self,
+        actor: Actor,
+        task: Task,
+        kind: Kind,
+        port: AttemptPort,
+        held: Mapping[str, bytes] = NOTHING_HELD,
+    ) -> Ready:
+        """The call with its effective inputs, validated; ``held`` are large results by hash."""
         spec = task.spec
         declared, checked = kind.properties, kind.checked
         if len(memoryview(spec.schemas)) > _NO_SCHEMAS:
@@ -80,7 +89,7 @@ class Preparer:
         try:
             inputs = effective(
                 spec.inputs,
-                actor.results(task) if spec.dependencies else (),
+                actor.results(task, held) if spec.dependencies else (),
                 declared,
                 by_key=kind.by_key,
             )

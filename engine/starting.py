@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..domain import decide
-from ..domain.errors import ApflowError
 from ..domain.specs import ErrorInfo
 from ..domain.tree import Task
 from .actor import Actor
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 
-class _Active(Struct, gc=False):
+class _Active(Struct):
     """An attempt that holds slots."""
 
     call: Call
@@ -51,12 +50,18 @@ class Starter:
         if active is not None:
             self._dispatch.free(active.keys)
 
-    def take_back(self, tree: str) -> list[Call]:
-        """Free the slots of all attempts of a tree; returns their calls, which still run."""
-        found = [key for key in self._active if key[0] == tree]
+    def take_back(self, actor: Actor) -> list[Call]:
+        """Free all slots of a tree and forget its queue; returns its calls, which still run."""
+        found = [key for key in self._active if key[0] == actor.tree.id]
         taken = [self._active.pop(key) for key in found]
         for active in taken:
             self._dispatch.free(active.keys)
+        for waiting, keys in actor.preparing.values():
+            waiting.cancel()
+            self._dispatch.free(keys)
+        actor.preparing.clear()
+        if actor.tree.ready:
+            self._dispatch.forget(actor)
         return [active.call for active in taken]
 
     def offer(self, actors: Iterable[Actor]) -> None:
@@ -86,7 +91,7 @@ class Starter:
             return
         if self._preparer.has_hooks or (actor.tree.blobs and actor.missing_blobs(task)):
             waiting = self._engine.in_background(self._prepare_slowly(actor, task, kind, keys))
-            actor.preparing[task.n] = waiting
+            actor.preparing[task.n] = (waiting, keys)
         else:
             self._start(turn, actor, task, kind, keys)
 
@@ -128,27 +133,23 @@ class Starter:
         call: Call | None = None
         fault: ErrorInfo | None = None
         try:
-            for blob in actor.missing_blobs(task):
-                actor.blobs[blob] = await asyncio.to_thread(self._engine.journal.read_blob, blob)
-            port = Attempt(self._engine, actor, task.spec.id, task.attempt + 1)
-            ready = self._preparer.prepare(actor, task, kind, port)
-            call, fault = ready.call, ready.fault
+            call, fault = await self._ready_with_blobs(actor, task, kind)
             if call is not None and self._preparer.has_hooks:
                 inputs = await self._preparer.hooks(call)
                 if inputs is not None:
                     changed = Raw(msgspec.json.encode(inputs))
                     call = msgspec.structs.replace(call, inputs=inputs)
-        except ApflowError as error:
-            fault = ErrorInfo(type(error).__name__, str(error))
-        except asyncio.CancelledError:
-            self._dispatch.free(keys)
+        except (KeyboardInterrupt, SystemExit):
             raise
+        except BaseException as error:
+            this = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and this is not None and this.cancelling():
+                raise  # by `take_back`, which has freed the slots
+            fault = ErrorInfo(type(error).__name__, str(error) or "a pre-hook cancelled itself")
 
         def decision(turn: Turn) -> tuple[Actor | None, None]:
-            actor.preparing.pop(task.n, None)
-            if not self._engine.drives(actor) or task.n not in actor.tree.ready:
-                self._dispatch.free(keys)
-                return None, None
+            if actor.preparing.pop(task.n, None) is None:
+                return None, None  # taken back meanwhile
             if fault is not None or call is None:
                 self._dispatch.free(keys)
                 self._refuse(turn, actor, task, fault or ErrorInfo("not_prepared", ""))
@@ -157,3 +158,17 @@ class Starter:
             return actor, None
 
         self._engine.post(decision)
+
+    async def _ready_with_blobs(
+        self, actor: Actor, task: Task, kind: Kind
+    ) -> tuple[Call | None, ErrorInfo | None]:
+        """The call, its large results at hand whatever the actor lets go meanwhile."""
+        held: dict[str, bytes] = {}
+        for hash in actor.blobs_of(task):
+            known = actor.blob(hash)
+            if known is None:
+                known = await asyncio.to_thread(self._engine.journal.read_blob, hash)
+            held[hash] = known
+        port = Attempt(self._engine, actor, task.spec.id, task.attempt + 1)
+        ready = self._preparer.prepare(actor, task, kind, port, held)
+        return ready.call, ready.fault

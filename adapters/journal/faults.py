@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from pathlib import Path
+from shlex import quote
 from urllib.parse import unquote, urlsplit
 
 from ...domain.errors import (
@@ -13,7 +14,6 @@ from ...domain.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-
 
 OWNER = "check its owner and mode."
 DIRECTORY = "check that its directory exists and is yours."
@@ -48,9 +48,7 @@ def from_sqlite(error: sqlite3.Error, name: str) -> Exception:
             "Try again, or find that process."
         )
     if "unable to open" in text:
-        return StoreUnavailable(
-            f"the store {path} cannot be opened: {_barred(path) or DIRECTORY}"
-        )
+        return StoreUnavailable(f"the store {path} cannot be opened: {_barred(path) or DIRECTORY}")
     if isinstance(error, sqlite3.OperationalError) and "no such" not in text:
         return StoreError(f"the store {path} failed: {text}")
     if "not a database" in text:
@@ -74,10 +72,11 @@ def _barred(path: Path) -> str:
     except OSError:
         return ""
     if not may:
-        return f"you may not read and write the file. Check its owner and mode: chmod 600 {path}"
+        mend = f"chmod 600 {quote(str(path))}"
+        return f"you may not read and write the file. Check its owner and mode: {mend}"
     if not os.access(folder, os.W_OK | os.X_OK):
         return (
             f"you may not write to the directory {folder}, and SQLite needs to write beside the "
-            f"file. Check its owner and mode: chmod 700 {folder}"
+            f"file. Check its owner and mode: chmod 700 {quote(str(folder))}"
         )
     return ""

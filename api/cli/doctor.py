@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from ...domain.errors import ApflowError
-from ..checks import Check, executor_checks, history_checks, store_checks, work_checks
+from ..checks import Check, executor_checks, history_checks, state_checks, store_checks, work_checks
 from ..documents import Page
 from ..problems import Exit
 from ..wiring import care_of
@@ -43,6 +43,7 @@ def main(console: Console, *, full: bool, store: str | None, imports: Sequence[s
 def _checks(*, full: bool, store: str | None, imports: Sequence[str] | None) -> Iterator[Check]:
     settings = settle_in(imports, store)
     yield from executor_checks()
+    yield from state_checks(settings.state_dir)
     try:
         desk = Desk(settings, make=False)
     except ApflowError as error:

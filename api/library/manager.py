@@ -9,6 +9,7 @@ from ...domain.errors import InvalidInput, NotBuilt
 from ..running import run_to_end
 from ..wiring import tree_hooks
 from .nodes import TaskTreeNode, tree_of
+from .old_names import AdvisesOnOldMembers, instead_of_argument
 from .repository import TaskRepository
 from .sessions import Session
 from .shape import shape
@@ -17,7 +18,7 @@ from .streaming import StreamingCallbacks
 log = logging.getLogger("aipartnerupflow.library")
 
 
-class TaskManager:
+class TaskManager(AdvisesOnOldMembers):
     """Checks dependencies, starts what is ready by priority, keeps every step in the log.
 
     ``db`` is what `create_session` returns. Belongs to no event loop: it may be used from several
@@ -27,8 +28,10 @@ class TaskManager:
     def __init__(self, db: Session, root_task_id: str | None = None, **unknown: Any) -> None:
         if unknown:
             raise InvalidInput(
-                f"TaskManager has no argument {', '.join(sorted(unknown))}; register hooks with "
-                "@register_pre_hook and @register_post_hook, executors with @executor_register()"
+                "; ".join(
+                    f"TaskManager has no argument {name}: {instead_of_argument(name)}"
+                    for name in sorted(unknown)
+                )
             )
         if not isinstance(db, Session):
             raise InvalidInput("TaskManager takes what create_session() returns")

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ...projections.views import TaskView
+from .old_names import AdvisesOnOldMembers
 
 
 class TaskStatus:
@@ -88,7 +89,7 @@ def tasks_of(views: Sequence[TaskView]) -> list[Task]:
     return [Task(view, has_children=view.id in parents) for view in views]
 
 
-class TaskTreeNode:
+class TaskTreeNode(AdvisesOnOldMembers):
     """A task and the nodes below it: how callers say what the tree looks like."""
 
     def __init__(self, task: Task) -> None:

@@ -1,5 +1,10 @@
 """Names that code written for the system of the documents may ask for, and what to use instead."""
 
+from typing import TYPE_CHECKING, Any
+
+_ERRORS = "aipartnerupflow.domain.errors"
+_NO_TOOLS = "not built: tools belong to agent executors, which are not in this version"
+
 _ADVICE = {
     "create_storage": "use create_session",
     "get_default_storage": "use get_default_session",
@@ -20,10 +25,10 @@ _ADVICE = {
     "get_require_existing_tasks": "create tasks with create_task, or run an array with Flow.submit",
     "storage_register": "stores are SQLite and PostgreSQL, chosen by URL in create_session",
     "hook_register": "use register_pre_hook, register_post_hook or register_task_tree_hook",
-    "tool_register": "not built: tools belong to agent executors, which are not in this version",
-    "register_tool": "not built: tools belong to agent executors, which are not in this version",
-    "resolve_tool": "not built: tools belong to agent executors, which are not in this version",
-    "get_tool_registry": "not built: tools belong to agent executors, not in this version",
+    "tool_register": _NO_TOOLS,
+    "register_tool": _NO_TOOLS,
+    "resolve_tool": _NO_TOOLS,
+    "get_tool_registry": _NO_TOOLS,
     "get_hook_session": "use the session that you made with create_session",
     "get_hook_repository": "use TaskRepository(session.store), or TaskManager(db).task_repository",
     "get_pre_hooks": "hooks are kept by the executor registry and cannot be listed",
@@ -43,7 +48,129 @@ _ADVICE = {
     "get_config_manager": "settings come from the environment, apflow.toml and the user's file",
     "set_demo_sleep_scale": "not built: there is no demo mode for executors in this version",
     "SessionLimitExceeded": "sessions are handles on one open store and have no limit",
+    "BusinessError": "catch ApflowError, or what fits of those in " + _ERRORS,
+    "ValidationError": f"catch InvalidInput and InvalidGraph, both in {_ERRORS}",
+    "ConfigurationError": f"catch InvalidInput, in {_ERRORS}",
+    "NetworkError": "catch ApflowError; a task that cannot reach a host fails, see its error_type",
+    "AuthenticationError": "catch ApflowError; a task that is refused fails, see its error_type",
+    "SystemError": f"catch ApflowError, or StoreError in {_ERRORS}; Python's own is a builtin",
+    "ExecutorError": "a task that fails does not raise: see its status, error and error_type; "
+    f"ExecutorMissing and ExecutorDisabled are in {_ERRORS}",
+    "StorageError": f"catch StoreError, in {_ERRORS}",
+    "core": "import its names from aipartnerupflow itself",
+    "extensions": "executors are registered with @executor_register(); "
+    "`apflow executors` lists those that are there",
+    "cli": "use the command apflow, or python -m aipartnerupflow",
 }
+
+_NO_SERVER = "there is no server in this version; run trees with `apflow run`, or in a Flow"
+_MODULES = {
+    "core": "import names from aipartnerupflow itself, as in `from aipartnerupflow import "
+    f"TaskManager`, and errors from {_ERRORS}",
+    "extensions": _ADVICE["extensions"],
+    "cli": _ADVICE["cli"],
+    "api.a2a": _NO_SERVER,
+    "api.app": _NO_SERVER,
+    "api.docs": _NO_SERVER,
+    "api.extensions": _NO_SERVER,
+    "api.main": _NO_SERVER,
+    "api.mcp": _NO_SERVER,
+    "api.middleware": _NO_SERVER,
+    "api.protocols": _NO_SERVER,
+    "api.routes": _NO_SERVER,
+}
+
+_MANAGER = {
+    "pre_hooks": "register hooks with @register_pre_hook",
+    "post_hooks": "register hooks with @register_post_hook",
+    "executor_instances": "executors are made anew for each attempt; register their classes with "
+    "@executor_register()",
+    "use_demo": "there is no demo mode; register an executor that returns samples, or a pre_hook "
+    "that returns a result in its place",
+}
+
+_AT_CREATION = (
+    "give it to create_task; in a draft, delete_task and create it again; "
+    "what was submitted is history"
+)
+_NO_SCHEDULER = "not built: there is no scheduler in this version; let cron call `apflow run`"
+_READ = "read with TaskManager(db).task_repository: query_tasks, get_task_by_id and others"
+_WRITE = "write with TaskManager(db).task_repository: create_task, create_tasks, delete_task"
+_DURABLE = "leave it out: each method returns once what it wrote is durable"
+
+_MEMBERS = {
+    "TaskManager": _MANAGER
+    | {"execute_after_task": "dependents start by themselves; distribute_task_tree runs them all"},
+    "TaskRepository": {
+        "update_task": _AT_CREATION,
+        "update_task_dependencies": _AT_CREATION,
+        "update_task_inputs": _AT_CREATION + "; @register_pre_hook may change those of an attempt",
+        "update_task_name": _AT_CREATION,
+        "update_task_params": _AT_CREATION,
+        "update_task_priority": _AT_CREATION,
+        "update_task_schemas": _AT_CREATION,
+        "update_task_status": "a status cannot be set: it follows from what happened when "
+        "distribute_task_tree ran the tree",
+        "get_due_scheduled_tasks": _NO_SCHEDULER,
+        "get_scheduled_tasks": _NO_SCHEDULER,
+        "mark_scheduled_task_running": _NO_SCHEDULER,
+        "complete_scheduled_run": _NO_SCHEDULER,
+        "initialize_schedule": _NO_SCHEDULER,
+        "reset_task_tree_for_reexecution": "what ran is history: create the tree again and run it",
+        "get_task_tree_for_api": "use (await build_task_tree(task_id)).output()",
+        "count_tasks_by_status": "count what query_tasks(status=…) gives, page by page",
+        "db": "the session is TaskManager.db",
+        "task_model_class": _ADVICE["set_task_model_class"],
+    },
+    "Session": {
+        "add": _WRITE,
+        "add_all": _WRITE,
+        "begin": _DURABLE,
+        "commit": _DURABLE,
+        "delete": _WRITE,
+        "execute": _READ,
+        "expire_all": "leave it out: every read sees what is stored",
+        "flush": _DURABLE,
+        "get": _READ,
+        "merge": _WRITE,
+        "query": _READ,
+        "refresh": "read the task again with TaskManager(db).task_repository.get_task_by_id",
+        "rollback": "leave it out: a method that raises has written nothing",
+        "scalar": _READ,
+        "scalars": _READ,
+    },
+    "TaskTreeNode": {
+        "copy": "read another with task_repository.build_task_tree",
+        "to_mapping": "use {node.task.id: node for node in tree}",
+        "update": "nodes show what was read; " + _AT_CREATION,
+    },
+}
+
+
+class AdvisesOnOldMembers:
+    """Base of classes that say what to use instead of what they no longer have."""
+
+    if not TYPE_CHECKING:  # else type checkers take every attribute to be there
+
+        def __getattr__(self, name: str) -> Any:
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            for kind in type(self).__mro__:
+                advice = _MEMBERS.get(kind.__name__, {}).get(name)
+                if advice is not None:
+                    message += f": {advice}."
+                    break
+            raise AttributeError(message, name=name, obj=self)
+
+
+def instead_of_argument(name: str) -> str:
+    """What to do instead of giving TaskManager the argument."""
+    return _MANAGER.get(name, "it takes db and root_task_id")
+
+
+def instead_of_module(fullname: str) -> str | None:
+    """What to import instead of an old module; None where the module was never one."""
+    advice = _MODULES.get(fullname.partition(".")[2])
+    return None if advice is None else f"there is no module {fullname!r}: {advice}."
 
 
 def instead_of(name: str) -> str | None:

@@ -11,13 +11,14 @@ from ...domain.specs import TaskSpec
 from ..encoding import as_json
 from ..stores import Store
 from .nodes import Task, TaskTreeNode, tasks_of, tree_of
+from .old_names import AdvisesOnOldMembers
 
 T = TypeVar("T")
 
 _ORDERS = ("created_at", "priority", "name", "status")
 
 
-class TaskRepository:
+class TaskRepository(AdvisesOnOldMembers):
     """Tasks of one store. Every method returns once what it wrote is durable."""
 
     def __init__(self, store: Store) -> None:

@@ -86,7 +86,12 @@ def test_a_forked_child_does_not_keep_a_dead_engine_alive(tmp_path: Path) -> Non
         os._exit(0)
     try:
         engine.drop()  # as the kernel does when the process dies
-        assert FileLiveness(store).alive(engine.name) is False
+        other = FileLiveness(store)
+        deadline = time.monotonic() + 5  # the child may not have come to its hook yet
+        while other.alive(engine.name) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert other.alive(engine.name) is False
+        other.leave()
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -114,3 +119,13 @@ def test_in_memory_only_engines_of_this_process_live() -> None:
 def test_a_store_whose_directory_cannot_be_written_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(StoreReadOnly, match="must be writable"):
         FileLiveness(tmp_path / "absent" / "store.db")
+
+
+def test_a_forked_child_does_not_take_its_parents_engines_for_its_own() -> None:
+    engine = ProcessLiveness()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if engine.name not in LocalLiveness._alive else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    engine.leave()

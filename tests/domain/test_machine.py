@@ -140,7 +140,7 @@ class Course(Laws):
         tasks = self.naive.specs
         parents = {spec.parent for spec in tasks}
         groups = {s.id for s in tasks if s.id in parents and s.params is EMPTY_OBJECT}
-        expected = Shape(tasks, groups).faults()
+        expected = {code for code, _ in Shape(tasks, groups).faults()}
         found: tuple[Fault, ...] = ()
         try:
             drawn = self.decide(decide.submit, no_names)
@@ -148,7 +148,9 @@ class Course(Laws):
             found = error.faults
         else:
             assert drawn == (0 if was_submitted else 1)
-        assert {fault.code for fault in found} == {code for code, _ in expected}
+        # Where parents form a circle, who waits for whom is not defined.
+        open_question = {"cycle"} if "parent_cycle" in expected else set()
+        assert {fault.code for fault in found} - open_question == expected - open_question
         return found
 
     # Owners

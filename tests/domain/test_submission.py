@@ -171,4 +171,7 @@ class TestUnregistered:
         ]  # fmt: skip
         assert "'x' is not registered" in faults[0].message
         assert "'bee' is not one" in faults[1].message
+        for fault in faults:
+            assert "register it, or load the module" in fault.message
+            assert "`apflow executors` lists" in fault.message
         assert all(isinstance(fault, Fault) for fault in faults)

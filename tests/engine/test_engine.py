@@ -7,7 +7,13 @@ import pytest
 from msgspec import Raw
 
 from aipartnerupflow.domain import events as e
-from aipartnerupflow.domain.errors import InvalidGraph, StaleVersion, StoreFull, StoreUnavailable
+from aipartnerupflow.domain.errors import (
+    InvalidGraph,
+    Released,
+    StaleVersion,
+    StoreFull,
+    StoreUnavailable,
+)
 from aipartnerupflow.domain.evolve import fold
 from aipartnerupflow.engine.ports import Call, Kind
 from tests.support.bench import Bench, chain, fan, nothing, until
@@ -281,7 +287,7 @@ async def test_releasing_interrupts_what_runs_and_frees_the_tree(bench: Bench) -
     await bench.engine.release([actor])
     assert bench.topics()[-2:] == ["task.interrupted", "tree.released"]
     assert bench.backend.running == {}
-    with pytest.raises(StoreUnavailable, match="resume"):
+    with pytest.raises(Released, match="resume"):
         await waiter
 
 

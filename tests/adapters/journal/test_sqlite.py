@@ -104,7 +104,7 @@ def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_bytes(b"these are the notes of somebody else " * 100)
-    with pytest.raises(StoreCorrupt, match="Keep a copy"), opened(database_name(path)):
+    with pytest.raises(StoreCorrupt, match="keep a copy"), opened(database_name(path)):
         pass
     assert path.read_bytes().startswith(b"these are the notes")
 

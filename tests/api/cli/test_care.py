@@ -93,7 +93,7 @@ def test_other_rows_that_are_wrong_are_found_too(statement: str, said: str, ran:
 def test_a_file_that_is_no_store_is_a_problem_and_no_traceback(apflow: Apflow) -> None:
     Path("s.db").write_bytes(b"this is not a database" * 100)
     ((detail, _),) = problems(apflow)
-    assert "damaged" in detail
+    assert "is not a SQLite database" in detail
     done = apflow("list", *STORE)
     assert (done.code, done.out) == (1, "")
 

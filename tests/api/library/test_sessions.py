@@ -52,6 +52,7 @@ def test_all_ways_to_name_a_file_lead_to_one_open_store(place: Path) -> None:
     names = ["x.db", "sqlite:///x.db", f"sqlite:///{place / 'x.db'}", str(place / "link.db")]
     stores = {create_session(name).store for name in names}
     assert create_session(path="x.db").store in stores
+    assert create_session(place / "x.db").store in stores
     assert len(stores) == 1
     stores.pop().close()
 
@@ -71,6 +72,14 @@ def test_what_cannot_be_opened_is_refused_with_the_way_out(
 ) -> None:
     with pytest.raises(ApflowError, match=message):
         create_session(url)
+
+
+@pytest.mark.parametrize("given", [5, True, 0, b"x.db", []])
+def test_what_is_neither_url_nor_path_is_refused(place: Path, given: Any) -> None:
+    for argument in ("connection_string", "path"):
+        with pytest.raises(InvalidInput, match=f"a URL or a path, .* {type(given).__name__}$"):
+            create_session(**{argument: given})
+    assert list(place.iterdir()) == []
 
 
 def test_a_closed_store_refuses_and_can_be_opened_again(place: Path) -> None:
