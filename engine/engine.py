@@ -7,7 +7,7 @@ in one commit. Only when it is durable are executors called and answers given.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -56,7 +56,6 @@ class Engine:
         self.liveness = liveness
         self.loop = asyncio.get_running_loop()
         self.actors: dict[str, Actor] = {}
-        self.on_idle: Callable[[], None] | None = None
         self._committer = committer
         self._backend = backend
         self._clock = clock
@@ -227,8 +226,6 @@ class Engine:
     def _finish(self, actor: Actor) -> None:
         self._forget(actor)
         actor.settle()
-        if not self.actors and self.on_idle is not None:
-            self.on_idle()
 
     # -- letting go
 
@@ -250,8 +247,6 @@ class Engine:
         stops = [
             self.in_background(self._backend.stop(call)) for call in self._starter.take_back(actor)
         ]
-        if not self.actors and self.on_idle is not None:
-            self.on_idle()
         return stops
 
     async def release(self, actors: Sequence[Actor]) -> None:
