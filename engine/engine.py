@@ -244,10 +244,9 @@ class Engine:
     def let_go(self, actor: Actor) -> list["asyncio.Task[bool]"]:
         """Stop everything that runs for the tree; nothing is written."""
         self._forget(actor)
-        stops = [
+        return [
             self.in_background(self._backend.stop(call)) for call in self._starter.take_back(actor)
         ]
-        return stops
 
     async def release(self, actors: Sequence[Actor]) -> None:
         """Let go in good order: attempts are stopped and stored as interrupted, trees are free.

@@ -3,7 +3,7 @@
 Adapters implement them; the contract suites in `tests/contract` say what each must hold.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Raw, Struct
@@ -218,6 +218,3 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """End all attempts and release what is held."""
-
-
-OnCommit = Callable[[Sequence[Recorded]], Awaitable[None] | None]
