@@ -86,18 +86,22 @@ class _TextsDumper(_ColumnDumper):
     oid, element = 1009, 25
 
     def elements(self, values: Sequence[Any]) -> list[bytes]:
+        known: dict[str | None, bytes] = {None: _NULL}  # most columns repeat themselves
         parts = []
         for value in values:
-            if value is None:
-                parts.append(_NULL)
-                continue
-            data = value.encode()
-            if b"\0" in data:
-                data = clean(value).encode()
-            size = len(data)
-            parts.append(_LENGTHS[size] if size < 256 else _LENGTH(size))
-            parts.append(data)
+            part = known.get(value)
+            if part is None:
+                part = known[value] = _text(value)
+            parts.append(part)
         return parts
+
+
+def _text(value: str) -> bytes:
+    data = value.encode()
+    if b"\0" in data:
+        data = clean(value).encode()
+    size = len(data)
+    return (_LENGTHS[size] if size < 256 else _LENGTH(size)) + data
 
 
 class _BytesDumper(_ColumnDumper):
