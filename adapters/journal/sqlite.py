@@ -18,7 +18,7 @@ from ...domain.errors import StaleVersion, StoreError, StoreUnavailable
 from ...engine.ports import OpenTree
 from . import sqlite_rows
 from .chain import START, Head, links
-from .faults import from_sqlite
+from .faults import from_sqlite, place_of
 from .heads import Heads
 from .journal import Batch, Row
 from .sql import script, statements
@@ -66,7 +66,7 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         found = int(self._connection().execute("PRAGMA user_version").fetchone()[0])
         if found > SCHEMA_VERSION:
             raise StoreUnavailable(
-                f"the store {self.path} was made by a later version of aipartnerupflow. "
+                f"the store {place_of(self.path)} was made by a later version of aipartnerupflow. "
                 "Upgrade to use it; nothing was changed."
             )
         return found
@@ -242,7 +242,7 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreUnavailable(f"the store {self.path} was closed; open it again")
+            raise StoreUnavailable(f"the store {place_of(self.path)} was closed; open it again")
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -265,7 +265,7 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
             cause = error.args[0] if error.args else error
             if isinstance(cause, sqlite3.Error):
                 raise from_sqlite(cause, self.path) from error
-            raise StoreError(f"the store {self.path} failed: {error}") from error
+            raise StoreError(f"the store {place_of(self.path)} failed: {error}") from error
 
 
 class Factory(library.SQLiteFactory):

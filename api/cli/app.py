@@ -26,6 +26,9 @@ def run(args: Sequence[str]) -> int:
         return _misused(error, args)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except OSError as error:  # help that cannot be written; commands guard themselves
+        sys.stderr.write(f"apflow: cannot write the output: {error.strerror}\n")
+        return 1
     return code if isinstance(code, int) else 0
 
 
