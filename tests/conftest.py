@@ -1,10 +1,16 @@
 """Fixtures for every test."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support import postgres
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell ignores it for what it starts in the background, and programs started here would
+    # inherit that: those tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NEEDS_POSTGRES = {"postgres_server", "postgres_dsn"}
 

@@ -14,7 +14,7 @@ from aipartnerupflow.domain.errors import (
     InvalidGraph,
     InvalidInput,
     NotFound,
-    StoreUnavailable,
+    Released,
 )
 from tests.support.places import started, topics, until
 
@@ -211,7 +211,7 @@ async def test_leaving_the_block_interrupts_and_resume_goes_on(db: Session) -> N
         tree = await flow.submit([{"id": "r", "name": "r"}, {"name": "patient", "parent_id": "r"}])
         await until(lambda: attempts)
     assert topics(db, "r")[-2:] == ["task.interrupted", "tree.released"]
-    with pytest.raises(StoreUnavailable, match="tree r was interrupted; resume it"):
+    with pytest.raises(Released, match="tree r was interrupted"):
         await tree.settled()
 
     async with Flow(db.url, resume=True) as flow:
