@@ -35,7 +35,12 @@ def from_sqlite(error: sqlite3.Error, name: str) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
         if "stored_events" in text:
             return VersionTaken(text)
-        return IdTaken(()) if "task.id" in text or "tree.id" in text else StoreCorrupt(text)
+        if "task.id" in text or "tree.id" in text:
+            return IdTaken(())
+        return StoreCorrupt(
+            f"the status rows of the store {path} do not fit its log ({text}); nothing was "
+            "written. `apflow rebuild` makes them again."
+        )
     if "disk is full" in text:
         return StoreFull(
             f"no space left for the store {path}. What was acknowledged is kept; free some space."
