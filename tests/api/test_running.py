@@ -8,6 +8,7 @@ import pytest
 from aipartnerupflow import TaskManager, task
 from aipartnerupflow.api.library.sessions import Session
 from aipartnerupflow.api.running import Before, run_to_end
+from aipartnerupflow.api.wiring import owners_alive
 from tests.support.places import started, until
 
 
@@ -62,6 +63,32 @@ def test_of_two_loops_in_one_moment_one_drives_the_tree(manager: TaskManager, db
             thread.join(30)
         assert sorted(drove) == [False, True]
         assert started(db, id) == ["slow"]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 4])
+async def test_a_run_that_is_cancelled_while_it_stops_is_still_released(
+    manager: TaskManager, db: Session, times: int
+) -> None:
+    @task
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.3)
+            raise
+
+    await manager.task_repository.create_task("stubborn", id="r")
+    run = asyncio.create_task(run_to_end(db.store, "r"))
+    await until(lambda: started(db, "r"))
+    for _ in range(times):
+        run.cancel()
+        await asyncio.sleep(0.02)
+    assert not run.done(), "it waits for what it stops"
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert db.store.tree("r").released
+    assert not db.store.busy
+    assert owners_alive(db.store, [db.store.tree("r").engine]) == {db.store.tree("r").engine: False}
 
 
 async def test_a_settled_tree_is_not_driven(manager: TaskManager, db: Session) -> None:

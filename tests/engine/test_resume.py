@@ -195,3 +195,14 @@ async def test_a_crash_after_any_commit_resumes_to_the_same_end(
     await bench.resume_all()
     assert bench.topics()[-1] == "tree.settled"
     assert not set(bench.started()) & set(completed)
+
+
+async def test_of_two_resumes_in_one_engine_one_takes_the_tree(bench: Bench) -> None:
+    await interrupted(bench, "t0", fan(1))
+    first, second = await asyncio.gather(resume(bench.engine), resume(bench.engine))
+    taken = [*first.taken, *second.taken]
+    assert len(taken) == 1
+    assert await asyncio.wait_for(taken[0].waiter(), 5) == "completed"
+    refused = {**first.refused, **second.refused}
+    assert [type(error) for error in refused.values()] == [OwnedElsewhere]
+    assert bench.started() == ["t0"]
