@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from aipartnerupflow import TaskManager, task
+from aipartnerupflow import Flow, TaskManager, task
 from aipartnerupflow.api.library.sessions import Session
 from aipartnerupflow.api.running import Before, run_to_end
 from aipartnerupflow.api.wiring import owners_alive
@@ -65,30 +65,63 @@ def test_of_two_loops_in_one_moment_one_drives_the_tree(manager: TaskManager, db
         assert started(db, id) == ["slow"]
 
 
-@pytest.mark.parametrize("times", [1, 2, 3, 4])
-async def test_a_run_that_is_cancelled_while_it_stops_is_still_released(
-    manager: TaskManager, db: Session, times: int
-) -> None:
+@pytest.fixture
+def stubborn(slow: None) -> list[str]:
+    """A task that takes its time to end when it is cancelled; says here when it has."""
+    ended: list[str] = []
+
     @task
     async def stubborn() -> None:
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
             await asyncio.sleep(0.3)
+            ended.append("stubborn")
             raise
 
-    await manager.task_repository.create_task("stubborn", id="r")
-    run = asyncio.create_task(run_to_end(db.store, "r"))
-    await until(lambda: started(db, "r"))
+    return ended
+
+
+async def cancelled(run: "asyncio.Task[object]", times: int) -> None:
+    """Cancel again and again while it stops, which it does not do any faster for that."""
     for _ in range(times):
         run.cancel()
         await asyncio.sleep(0.02)
-    assert not run.done(), "it waits for what it stops"
+    assert not run.done()
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert db.store.tree("r").released
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+async def test_a_cancelled_run_frees_its_tree_when_what_ran_has_ended(
+    manager: TaskManager, db: Session, stubborn: list[str], times: int
+) -> None:
+    await manager.task_repository.create_task("stubborn", id="r")
+    async with db.store.engine():  # others use it too: it is not closed yet
+        run = asyncio.create_task(run_to_end(db.store, "r"))
+        await until(lambda: started(db, "r"))
+        await cancelled(run, times)
+        assert stubborn == ["stubborn"]
+        assert db.store.tree("r").released
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+async def test_an_engine_is_closed_to_the_end_however_often_its_user_is_cancelled(
+    db: Session, stubborn: list[str], times: int
+) -> None:
+    async def use() -> None:
+        async with Flow(db.url) as flow:
+            await flow.submit([{"id": "r", "name": "stubborn"}])
+            await asyncio.sleep(60)
+
+    run = asyncio.create_task(use())
+    await until(lambda: started(db, "r"))
+    await cancelled(run, times)
+    assert stubborn == ["stubborn"]
+    view = db.store.tree("r")
+    assert view.released
     assert not db.store.busy
-    assert owners_alive(db.store, [db.store.tree("r").engine]) == {db.store.tree("r").engine: False}
+    assert owners_alive(db.store, [view.engine]) == {view.engine: False}
 
 
 async def test_a_settled_tree_is_not_driven(manager: TaskManager, db: Session) -> None:
