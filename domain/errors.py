@@ -8,6 +8,8 @@
     ├── NotFound                no such task or tree in this store
     ├── IdTaken                 an id is in use already; decide again with fresh ones
     ├── StaleVersion            somebody else wrote to the stream first
+    ├── SlotTaken               a concurrency key has no place left in the whole store
+    ├── CommandAnswered         a command out of the inbox was carried out by somebody else
     ├── OwnedElsewhere          a living engine drives this tree
     ├── Released                the engine let go of the tree: interrupted, and resumable
     ├── ExecutorMissing         an executor that unfinished work needs is not registered here
@@ -15,6 +17,7 @@
     ├── NotBuilt                named by the documents, absent in this version
     └── StoreError              the store cannot be used as asked
         ├── StoreUnavailable    missing, unreachable, locked for too long
+        │   └── CommitUnknown   whether a commit was stored cannot be found out yet
         ├── StoreReadOnly
         ├── StoreFull
         ├── StoreCorrupt        what is stored is not what was written
@@ -105,6 +108,22 @@ class StaleVersion(ApflowError):
         )
 
 
+class SlotTaken(ApflowError):
+    """No place is left under a concurrency key: the start was refused, nothing was written."""
+
+    def __init__(self, tree: str, key: str) -> None:
+        self.tree, self.key = tree, key
+        super().__init__(f"all places of the concurrency key {key!r} are taken")
+
+
+class CommandAnswered(ApflowError):
+    """The command has an outcome already: nothing was written."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"the command {id} was carried out already; read its outcome")
+
+
 class OwnedElsewhere(ApflowError):
     """A living engine drives the tree."""
 
@@ -154,6 +173,10 @@ class StoreError(ApflowError):
 
 class StoreUnavailable(StoreError):
     """The store is missing, unreachable, or locked for longer than the configured time."""
+
+
+class CommitUnknown(StoreUnavailable):
+    """Whether the commit was stored cannot be found out now; the same commit may be given again."""
 
 
 class StoreReadOnly(StoreError):

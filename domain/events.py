@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from .specs import ErrorInfo, ExecutorRef, TaskSpec, TreeOptions
+from .specs import Concurrency, ErrorInfo, ExecutorRef, TaskSpec, TreeOptions
 
 GROUP = "group"
 
@@ -95,8 +95,9 @@ class TreeReleased(Event, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
 class TaskStarted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An attempt began. Durable before the executor is called.
 
-    ``called`` is false for groups and for tasks that fail before their executor is reached.
-    ``inputs`` is there only where a hook changed them for this attempt.
+    ``called`` is false for groups, for tasks that wait, and for tasks that fail before their
+    executor is reached. ``inputs`` is there only where a hook changed them for this attempt.
+    ``slot`` is the place under a concurrency key that the attempt holds until it ends.
     """
 
     topic: ClassVar[str] = "task.started"
@@ -105,6 +106,17 @@ class TaskStarted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False
     generation: int = 1
     called: bool = True
     inputs: Raw | UnsetType = UNSET
+    slot: Concurrency | None = None
+
+
+class AttemptTakenOver(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """An attempt that outlived its engine was found and is followed by ``engine`` from here on."""
+
+    topic: ClassVar[str] = "attempt.taken_over"
+    task: str
+    attempt: int = 1
+    engine: str
+    epoch: int
 
 
 class TaskProgressed(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -126,6 +138,31 @@ class TaskSaved(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     checkpoint: Raw
 
 
+class TaskWaiting(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A started task waits, without a slot, for a time or for a signal.
+
+    ``until`` is when it is over (RFC 3339), none where it waits for as long as it takes. With
+    ``signal`` it waits for a signal of that name, and ``until`` is its timeout. ``absolute``: the
+    time was named by the user, so it moves with the wall clock; else it is a span from ``at``.
+    """
+
+    topic: ClassVar[str] = "task.waiting"
+    task: str
+    attempt: int = 1
+    until: str | None = None
+    signal: str | None = None
+    absolute: bool = False
+
+
+class SignalReceived(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Something outside said ``name``. ``id`` makes it count once in its tree."""
+
+    topic: ClassVar[str] = "signal.received"
+    id: str
+    name: str
+    payload: Raw | UnsetType = UNSET
+
+
 class TaskCompleted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The result is inline, or ``blob`` is the SHA-256 (hex) of its ``size`` bytes of JSON."""
 
@@ -135,6 +172,16 @@ class TaskCompleted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     result: Raw | UnsetType = UNSET
     blob: str | None = None
     size: int | None = None
+
+
+class AttemptFailed(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """An attempt ended badly; the next one may start at ``retry_at`` (RFC 3339)."""
+
+    topic: ClassVar[str] = "attempt.failed"
+    task: str
+    attempt: int = 1
+    error: ErrorInfo
+    retry_at: str
 
 
 class TaskFailed(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -147,12 +194,72 @@ class TaskFailed(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False)
 
 
 class TaskInterrupted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """The engine stopped while the attempt ran: ``shutdown``, or ``engine_lost`` when it died."""
+    """The engine stopped while the attempt ran: ``shutdown``, or ``engine_lost`` when it died.
+
+    The task is pending again, and its next attempt has the same idempotency key.
+    """
 
     topic: ClassVar[str] = "task.interrupted"
     task: str
     attempt: int = 1
     interruption: str
+
+
+class TaskCancelRequested(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Somebody wants the running task to end. What it still reports stands."""
+
+    topic: ClassVar[str] = "task.cancel_requested"
+    task: str
+    reason: str = ""
+
+
+class TaskCancelled(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The task ended on request. ``attempt`` is 0 where none had begun in this generation.
+
+    ``stopped``: what ran has really ended; false where it was given up, or nobody can tell.
+    """
+
+    topic: ClassVar[str] = "task.cancelled"
+    task: str
+    attempt: int = 0
+    stopped: bool = True
+    reason: str = ""
+
+
+class TaskReopened(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The task is to run again: ``generation`` begins. ``tree.reopened`` follows behind it."""
+
+    topic: ClassVar[str] = "task.reopened"
+    task: str
+    generation: int
+
+
+class TreeCancelRequested(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Somebody wants the tree to end: nothing starts any more, what runs is to stop."""
+
+    topic: ClassVar[str] = "tree.cancel_requested"
+    reason: str = ""
+
+
+class TreePaused(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Nothing new starts until the tree is unpaused; what runs goes on."""
+
+    topic: ClassVar[str] = "tree.paused"
+    reason: str = ""
+
+
+class TreeUnpaused(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Tasks may start again."""
+
+    topic: ClassVar[str] = "tree.unpaused"
+    reason: str = ""
+
+
+class TreeReopened(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Ends a re-run's ``task.reopened``: the tree goes on with them."""
+
+    topic: ClassVar[str] = "tree.reopened"
+    reason: str = ""
 
 
 class TreeSettled(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -181,11 +288,22 @@ AnyEvent = (
     | TreeClaimed
     | TreeReleased
     | TaskStarted
+    | AttemptTakenOver
     | TaskProgressed
     | TaskSaved
+    | TaskWaiting
+    | SignalReceived
     | TaskCompleted
+    | AttemptFailed
     | TaskFailed
     | TaskInterrupted
+    | TaskCancelRequested
+    | TaskCancelled
+    | TaskReopened
+    | TreeCancelRequested
+    | TreePaused
+    | TreeUnpaused
+    | TreeReopened
     | TreeSettled
     | ReportRefused
 )

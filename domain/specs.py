@@ -20,6 +20,10 @@ MAX_DEPENDENCIES = 10_000
 MAX_JSON_DEPTH = 64
 MAX_SPEC_BYTES = 512 * 1024
 MAX_NAME = 255
+MAX_INTERRUPTIONS = 5
+"""So often a task is interrupted and tried again in one generation, unless it says otherwise."""
+MAX_SECONDS = 366 * 24 * 3600.0
+"""No timeout, deadline, delay or wait is longer: a year."""
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
@@ -39,11 +43,61 @@ class Dependency(Struct, frozen=True, omit_defaults=True, gc=False):
     required: bool = True
 
 
+class RetryPolicy(Struct, frozen=True, omit_defaults=True, gc=False):
+    """When a failed attempt is followed by another; times in seconds.
+
+    ``backoff`` is ``exponential``, ``fixed`` or ``none``; ``jitter`` ``none`` or ``full``. Names in
+    ``retry_on`` and ``non_retryable`` match an error's class or any of its bases, as recorded;
+    without ``retry_on`` every error is retried that ``non_retryable`` does not name.
+    """
+
+    max_attempts: int = 3
+    backoff: str = "exponential"
+    initial_delay: float = 1.0
+    multiplier: float = 2.0
+    max_delay: float = 60.0
+    jitter: str = "none"
+    retry_on: tuple[str, ...] | None = None
+    non_retryable: tuple[str, ...] = ()
+
+
+class Concurrency(Struct, frozen=True, omit_defaults=True, gc=False):
+    """At most ``limit`` attempts under ``key`` run at once, over the whole store."""
+
+    key: str
+    limit: int = 1
+
+
+class Policy(Struct, frozen=True, omit_defaults=True, gc=False, kw_only=True):
+    """How a task is tried, how long it may take, and what its loss means. Times in seconds.
+
+    ``timeout`` bounds one attempt, ``deadline`` the time from ready to end over all attempts,
+    ``heartbeat`` the silence between two signs of life. ``on_interrupt`` is ``rerun`` or ``fail``;
+    a task is interrupted ``max_interruptions`` times a generation, the next one fails it.
+    ``idempotent``: the call may be repeated, whatever its executor says. ``accept`` are the status
+    or exit codes that count as success, for executors that have such.
+    """
+
+    retry: RetryPolicy | None = None
+    timeout: float | None = None
+    deadline: float | None = None
+    heartbeat: float | None = None
+    on_interrupt: str = "rerun"
+    max_interruptions: int = MAX_INTERRUPTIONS
+    concurrency: Concurrency | None = None
+    idempotent: bool = False
+    accept: tuple[int, ...] = ()
+
+
+NO_POLICY = Policy()
+
+
 class TaskSpec(Struct, frozen=True, omit_defaults=True, gc=False, kw_only=True):
     """One task as it will be run.
 
     ``key`` is what the client called it (empty: the id itself). ``parent`` and the dependencies
-    hold ids. ``inputs``, ``params`` and ``schemas`` are JSON objects as bytes.
+    hold ids. ``inputs``, ``params`` and ``schemas`` are JSON objects as bytes. ``policy`` is
+    `NO_POLICY` itself where the task asks for nothing of the kind.
     """
 
     id: str
@@ -55,6 +109,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True, gc=False, kw_only=True):
     params: Raw = EMPTY_OBJECT
     schemas: Raw = EMPTY_OBJECT
     priority: int = DEFAULT_PRIORITY
+    policy: Policy = NO_POLICY
 
     @property
     def label(self) -> str:

@@ -40,7 +40,8 @@ CREATE TABLE tree (
     released     boolean NOT NULL DEFAULT true,
     created_at   text    COLLATE "C" NOT NULL,
     updated_at   text    COLLATE "C" NOT NULL,
-    completed_at text    COLLATE "C"
+    completed_at text    COLLATE "C",
+    paused       boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE INDEX tree_open ON tree (num) WHERE phase = 'submitted';
@@ -56,7 +57,8 @@ CREATE TABLE task (
     inputs       text   COLLATE "C" NOT NULL,
     params       text   COLLATE "C" NOT NULL,
     schemas      text   COLLATE "C" NOT NULL,
-    created_at   text   COLLATE "C" NOT NULL
+    created_at   text   COLLATE "C" NOT NULL,
+    policy       text   COLLATE "C" NOT NULL DEFAULT '{}'
 );
 
 CREATE TABLE task_state (
@@ -82,6 +84,35 @@ CREATE TABLE attempt (
     outcome      text   COLLATE "C",
     PRIMARY KEY (tree, task, generation, attempt)
 );
+
+-- Who holds a place under a concurrency key; `task` is task.num.
+CREATE TABLE slot (
+    task bigint PRIMARY KEY,
+    key  text   COLLATE "C" NOT NULL
+);
+
+CREATE INDEX slot_key ON slot (key);
+
+-- Commands for trees that another process drives, and what came of them.
+CREATE TABLE inbox (
+    id          text COLLATE "C" PRIMARY KEY,
+    tree        text COLLATE "C" NOT NULL,
+    name        text COLLATE "C" NOT NULL,
+    arguments   text COLLATE "C" NOT NULL,
+    "by"        text COLLATE "C" NOT NULL,
+    at          text COLLATE "C" NOT NULL,
+    outcome     text COLLATE "C",
+    answered_at timestamptz
+);
+
+CREATE INDEX inbox_open ON inbox (tree) WHERE outcome IS NULL;
+
+-- The engines that live: `beat` is by the clock of this database.
+CREATE TABLE lease (
+    engine    text COLLATE "C" PRIMARY KEY,
+    beat      timestamptz NOT NULL,
+    executors text COLLATE "C" NOT NULL DEFAULT '[]'
+) WITH (fillfactor = 50);
 
 -- The state is NULL where it is compressed or encrypted.
 CREATE VIEW events_readable AS

@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS tree (
     released     INTEGER NOT NULL DEFAULT 1,
     created_at   TEXT    NOT NULL,
     updated_at   TEXT    NOT NULL,
-    completed_at TEXT
+    completed_at TEXT,
+    paused       INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE INDEX IF NOT EXISTS tree_open ON tree (num) WHERE phase = 'submitted';
@@ -46,7 +47,8 @@ CREATE TABLE IF NOT EXISTS task (
     inputs       TEXT    NOT NULL,
     params       TEXT    NOT NULL,
     schemas      TEXT    NOT NULL,
-    created_at   TEXT    NOT NULL
+    created_at   TEXT    NOT NULL,
+    policy       TEXT    NOT NULL DEFAULT '{}'
 );
 
 CREATE TABLE IF NOT EXISTS task_state (
@@ -72,6 +74,28 @@ CREATE TABLE IF NOT EXISTS attempt (
     outcome      TEXT,
     PRIMARY KEY (tree, task, generation, attempt)
 ) WITHOUT ROWID;
+
+-- Who holds a place under a concurrency key; `task` is task.num.
+CREATE TABLE IF NOT EXISTS slot (
+    task INTEGER PRIMARY KEY,
+    key  TEXT    NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS slot_key ON slot (key);
+
+-- Commands for trees that another process drives, and what came of them.
+CREATE TABLE IF NOT EXISTS inbox (
+    id          TEXT PRIMARY KEY,
+    tree        TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    arguments   TEXT NOT NULL,
+    "by"        TEXT NOT NULL,
+    at          TEXT NOT NULL,
+    outcome     TEXT,
+    answered_at TEXT
+);
+
+CREATE INDEX IF NOT EXISTS inbox_open ON inbox (tree) WHERE outcome IS NULL;
 
 CREATE VIEW IF NOT EXISTS events_readable AS
 SELECT rowid AS position, originator_id AS tree, originator_version AS version, topic,
