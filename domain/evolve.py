@@ -1,31 +1,57 @@
 """`evolve`: the only thing that changes a tree's state.
 
-Live run and replay share it, so a restart cannot differ from what it continues. The derived facts
-that deciding needs (what is ready, what is blocked, which group may end) are kept up by counters:
-each edge of the graph is looked at once per ending, whatever the size of the tree.
+Live run and replay share it, so a restart cannot differ from what it continues. What follows for
+other tasks is kept up by counters in `readiness`.
 """
 
 from collections.abc import Iterable
 from typing import assert_never
 
+from msgspec import Raw
+
 from . import events as e
+from .readiness import became_ready, ended, rewire, wire
 from .specs import TaskSpec
 from .tree import (
     GROUP_KIND,
     NONE,
     PENDING,
+    Backoff,
+    Cancelled,
     Completed,
     Failed,
     Running,
     Task,
     Tree,
-    is_descendant,
-    nearest_group,
+    Waiting,
+)
+
+_NULL = Raw(b"null")
+
+_Drafting = e.TasksAdded | e.TaskChanged | e.TaskRemoved | e.TreeAdopted
+_Rarer = (
+    e.AttemptFailed
+    | e.TaskInterrupted
+    | e.AttemptTakenOver
+    | e.TaskWaiting
+    | e.SignalReceived
+    | e.TaskCancelRequested
+    | e.TaskCancelled
+    | e.TreeCancelRequested
+    | e.TreePaused
+    | e.TreeUnpaused
+    | e.TaskReopened
+    | e.TreeReopened
+    | e.ReportRefused
+    | _Drafting
 )
 
 
 def evolve(tree: Tree, event: e.AnyEvent) -> Tree:
-    """Apply one event, in place; O(1) and the edges of what ended. Returns ``tree``."""
+    """Apply one event, in place; O(1) and the edges of what ended. Returns ``tree``.
+
+    ``tree.reopened`` alone costs a look at the whole tree.
+    """
     tree.version += 1
     tree.at = event.at
     match event:
@@ -37,8 +63,6 @@ def evolve(tree: Tree, event: e.AnyEvent) -> Tree:
         case e.TaskFailed():
             tree.failed += 1
             _end(tree, event.task, event.attempt, Failed(event.error))
-        case e.TaskInterrupted():
-            _interrupted(tree, event.task)
         case e.TaskProgressed():
             pass
         case e.TaskSaved():
@@ -47,6 +71,60 @@ def evolve(tree: Tree, event: e.AnyEvent) -> Tree:
             tree.uid, tree.name = event.uid, event.name
             tree.owner, tree.options = event.owner, event.options
             _add(tree, event.specs)
+        case e.TreeSubmitted():
+            _submitted(tree, event)
+        case e.TreeClaimed():
+            tree.engine, tree.epoch, tree.released = event.engine, event.epoch, False
+            tree.orphans = dict(tree.running)
+        case e.TreeReleased():
+            tree.released = True
+        case e.TreeSettled():
+            tree.settled = event.status
+        case _:
+            _evolve_rarer(tree, event)
+    return tree
+
+
+def _evolve_rarer(tree: Tree, event: _Rarer) -> None:
+    match event:
+        case e.AttemptFailed():
+            _attempt_failed(tree, event)
+        case e.TaskInterrupted():
+            _interrupted(tree, event.task)
+        case e.AttemptTakenOver():
+            tree.orphans.pop(tree.index[event.task], None)
+        case e.TaskWaiting():
+            _waiting(tree, event)
+        case e.SignalReceived():
+            payload = event.payload or _NULL
+            tree.signals.setdefault(event.name, []).append((event.id, payload))
+            tree.signal_ids[event.id] = None
+        case e.TaskCancelRequested():
+            tree.cancels[tree.index[event.task]] = None
+        case e.TaskCancelled():
+            tree.cancelled += 1
+            _end(tree, event.task, event.attempt, Cancelled(event.reason))
+        case e.TreeCancelRequested():
+            tree.cancelling = True
+            tree.cancels.update(tree.running)
+        case e.TreePaused():
+            tree.paused = True
+        case e.TreeUnpaused():
+            tree.paused = False
+        case e.TaskReopened():
+            _reopened(tree, event)
+        case e.TreeReopened():
+            tree.settled, tree.cancelling = "", False
+            rewire(tree)
+        case e.ReportRefused():
+            n = tree.index[event.task]
+            tree.refused[n] = tree.refused.get(n, 0) + 1
+        case _:
+            _evolve_draft(tree, event)
+
+
+def _evolve_draft(tree: Tree, event: _Drafting) -> None:
+    match event:
         case e.TasksAdded():
             _add(tree, event.specs)
         case e.TaskChanged():
@@ -55,20 +133,8 @@ def evolve(tree: Tree, event: e.AnyEvent) -> Tree:
             _remove(tree, event.task)
         case e.TreeAdopted():
             tree.adopted_into = event.into
-        case e.TreeSubmitted():
-            _submitted(tree, event)
-        case e.TreeClaimed():
-            tree.engine, tree.epoch, tree.released = event.engine, event.epoch, False
-        case e.TreeReleased():
-            tree.released = True
-        case e.TreeSettled():
-            tree.settled = event.status
-        case e.ReportRefused():
-            n = tree.index[event.task]
-            tree.refused[n] = tree.refused.get(n, 0) + 1
         case _ as never:
             assert_never(never)
-    return tree
 
 
 def fold(id: str, events: Iterable[e.AnyEvent]) -> Tree:
@@ -111,58 +177,12 @@ def _submitted(tree: Tree, event: e.TreeSubmitted) -> None:
     tree.executors = event.executors
     for task, of in zip(tree.live(), event.of, strict=True):
         task.kind = of if isinstance(of, int) else NONE if of is None else GROUP_KIND
-    _wire(tree)
+        policy = task.spec.policy
+        tree.keyed = tree.keyed or policy.concurrency is not None
+        tree.timed = tree.timed or policy.deadline is not None
+    wire(tree)
     tree.open = len(event.of)
-    _became_ready(tree, [task.n for task in tree.live() if task.needs == 0])
-
-
-def _wire(tree: Tree) -> None:
-    """Turn ids into numbers: children, gates, edges and what each task still needs."""
-    index, tasks = tree.index, tree.tasks
-    for task in tree.live():
-        if task.spec.parent is not None:
-            task.parent = index[task.spec.parent]
-            parent = tree.at_n(task.parent)
-            parent.children = _with(parent.children, task.n)
-            parent.open_children += 1
-    for task in tree.live():
-        group = nearest_group(tree, task)
-        if group is not None:
-            task.gate = group.n
-            task.needs += 1
-            group.members = _with(group.members, task.n)
-        for dependency in task.spec.dependencies:
-            n = index[dependency.on]
-            if task.is_group and is_descendant(tree, n, task.n):
-                continue
-            other = tasks[n]
-            assert other is not None
-            other.dependents = _with(other.dependents, task.n << 1 | dependency.required)
-            task.needs += 1
-
-
-def _with(numbers: list[int] | None, n: int) -> list[int]:
-    if numbers is None:
-        return [n]
-    numbers.append(n)
-    return numbers
-
-
-def _became_ready(tree: Tree, numbers: list[int]) -> None:
-    """Nothing is missing for these any more: tasks queue up, groups let their members through."""
-    for n in numbers:  # grows while it is walked
-        task = tree.at_n(n)
-        if not task.is_group:
-            tree.ready[n] = None
-            tree.fresh.append(n)
-            continue
-        for m in task.members or ():
-            member = tree.at_n(m)
-            member.needs -= 1
-            if member.needs == 0 and not member.blocked:
-                numbers.append(m)
-        if task.open_children == 0:
-            tree.due[n] = None
+    became_ready(tree, [task.n for task in tree.live() if task.needs == 0])
 
 
 def _started(tree: Tree, event: e.TaskStarted) -> None:
@@ -173,6 +193,9 @@ def _started(tree: Tree, event: e.TaskStarted) -> None:
     if event.called:
         tree.running[n] = None
     tree.ready.pop(n, None)
+    if task.backoff is not None:
+        task.backoff = None
+        tree.delayed.pop(n, None)
     if task.open_children:
         tree.due.pop(n, None)
     if task.parent >= 0:
@@ -181,66 +204,83 @@ def _started(tree: Tree, event: e.TaskStarted) -> None:
             tree.due[parent.n] = None
 
 
+def _waiting(tree: Tree, event: e.TaskWaiting) -> None:
+    n = tree.index[event.task]
+    tree.at_n(n).phase = Waiting(event.attempt, event.until, event.signal, event.absolute, event.at)
+    tree.waiting[n] = None
+    tree.armed.append(n)
+
+
+def _attempt_failed(tree: Tree, event: e.AttemptFailed) -> None:
+    n = tree.index[event.task]
+    task = tree.at_n(n)
+    _not_running(tree, n)
+    task.phase = PENDING
+    task.failures += 1
+    task.backoff = Backoff(event.retry_at, event.at)
+    tree.delayed[n] = None
+    tree.armed.append(n)
+
+
 def _interrupted(tree: Tree, id: str) -> None:
     n = tree.index[id]
     task = tree.at_n(n)
+    _not_running(tree, n)
     task.phase = PENDING
     task.interruptions += 1
+    became_ready(tree, [n])
+
+
+def _not_running(tree: Tree, n: int) -> None:
     tree.running.pop(n, None)
-    _became_ready(tree, [n])
+    if tree.cancels:
+        tree.cancels.pop(n, None)
+    if tree.orphans:
+        tree.orphans.pop(n, None)
 
 
-def _end(tree: Tree, id: str, attempt: int, phase: Completed | Failed) -> None:
+def _end(tree: Tree, id: str, attempt: int, phase: Completed | Failed | Cancelled) -> None:
     n = tree.index[id]
     task = tree.at_n(n)
+    before = task.phase
     task.phase = phase
     task.attempt = attempt
+    task.ended = tree.version
     task.checkpoint = None
-    tree.running.pop(n, None)
+    _not_running(tree, n)
     tree.ready.pop(n, None)
     tree.due.pop(n, None)
-    _ended(tree, n)
+    if task.backoff is not None:
+        task.backoff = None
+        tree.delayed.pop(n, None)
+    if tree.timed:
+        tree.deadlines.pop(n, None)
+    if isinstance(before, Waiting):
+        del tree.waiting[n]
+        if before.signal is not None and isinstance(phase, Completed):
+            _consume(tree, before.signal)
+    if task.blocked:
+        task.blocker = -1  # cancelled with what blocked it: for others it had ended before
+    else:
+        ended(tree, n)
 
 
-def _ended(tree: Tree, n: int) -> None:
-    """Task ``n`` is terminal: let its dependents through or block them, and tell the groups."""
-    ended, ready = [n], list[int]()
-    for m in ended:  # grows by what becomes blocked
-        task = tree.at_n(m)
-        tree.open -= 1
-        satisfied = isinstance(task.phase, Completed)
-        for edge in task.dependents or ():
-            dependent = tree.at_n(edge >> 1)
-            if dependent.blocked:
-                continue
-            if satisfied or not edge & 1:
-                dependent.needs -= 1
-                if dependent.needs == 0:
-                    ready.append(dependent.n)
-            else:
-                dependent.blocker = m
-                ended.append(dependent.n)
-        if task.is_group and task.blocked:
-            ended.extend(_block_members(tree, task))
-        if task.parent >= 0:
-            _child_ended(tree, tree.at_n(task.parent), task, satisfied)
-    if ready:
-        _became_ready(tree, ready)
+def _consume(tree: Tree, signal: str) -> None:
+    kept = tree.signals.get(signal)
+    if kept:
+        del kept[0]
+        if not kept:
+            del tree.signals[signal]
 
 
-def _block_members(tree: Tree, group: Task) -> Iterable[int]:
-    for m in group.members or ():
-        member = tree.at_n(m)
-        if not member.blocked and member.phase is PENDING:
-            member.blocker = group.n
-            yield m
-
-
-def _child_ended(tree: Tree, parent: Task, child: Task, satisfied: bool) -> None:
-    parent.open_children -= 1
-    if not parent.is_group:
-        return
-    if not satisfied and parent.first_bad < 0:
-        parent.first_bad = child.n
-    if parent.open_children == 0 and parent.needs == 0 and not parent.blocked:
-        tree.due[parent.n] = None
+def _reopened(tree: Tree, event: e.TaskReopened) -> None:
+    """A new generation; what that means for others is worked out by ``tree.reopened``."""
+    task = tree.at_n(tree.index[event.task])
+    tree.failed -= isinstance(task.phase, Failed)
+    tree.cancelled -= isinstance(task.phase, Cancelled)
+    task.phase = PENDING
+    task.generation = event.generation
+    task.attempt = task.failures = task.interruptions = task.ended = 0
+    task.harm = 0
+    task.ready_at = ""
+    tree.refused.pop(task.n, None)

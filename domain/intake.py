@@ -13,7 +13,17 @@ from msgspec import Raw, Struct
 from .decide.submission import Registered, graph_faults, unregistered
 from .errors import Fault, InvalidGraph
 from .graph import check
-from .specs import DEFAULT_PRIORITY, EMPTY_OBJECT, MAX_NAME, Dependency, TaskSpec, is_id
+from .policies import policy_faults, policy_of
+from .specs import (
+    DEFAULT_PRIORITY,
+    EMPTY_OBJECT,
+    MAX_NAME,
+    NO_POLICY,
+    Dependency,
+    Policy,
+    TaskSpec,
+    is_id,
+)
 from .written import DEPENDENCY_FIELDS, WrittenTask, flatten, object_fault
 
 _NOTHING = EMPTY_OBJECT
@@ -151,7 +161,16 @@ class _Reader:
                 _NOTHING if task.schemas is _NOTHING else self._json(key, "schemas", task.schemas)
             ),
             priority=priority,
+            policy=self._policy(key, task),
         )
+
+    def _policy(self, key: str, task: WrittenTask) -> Policy:
+        policy = policy_of(task)
+        if policy is None:
+            return NO_POLICY
+        for fault in policy_faults(policy):
+            self._fault("bad_policy", key, fault)
+        return policy
 
     def _fault(self, code: str, where: str, message: str) -> None:
         self.faults.append(Fault(code, where, message))

@@ -25,6 +25,19 @@ class Running(Struct, frozen=True, gc=False):
     called: bool
 
 
+class Waiting(Struct, frozen=True, gc=False):
+    """It waits, without a slot: until a time, or for ``signal`` with ``until`` as its timeout.
+
+    ``since`` is when it began to wait; with ``absolute`` the time was named, else a span.
+    """
+
+    attempt: int
+    until: str | None
+    signal: str | None
+    absolute: bool
+    since: str
+
+
 class Completed(Struct, frozen=True, gc=False):
     """``result`` is the JSON, or ``blob`` names it by SHA-256."""
 
@@ -38,8 +51,23 @@ class Failed(Struct, frozen=True, gc=False):
     error: ErrorInfo
 
 
-Phase = Pending | Running | Completed | Failed
+class Cancelled(Struct, frozen=True, gc=False):
+    """Ended on request."""
+
+    reason: str
+
+
+class Backoff(Struct, frozen=True, gc=False):
+    """The next attempt may start at ``due``; the last one failed at ``since``."""
+
+    due: str
+    since: str
+
+
+Phase = Pending | Running | Waiting | Completed | Failed | Cancelled
 PENDING = Pending()
+GOOD, BY_CANCEL, BY_FAILURE = 0, 1, 2
+"""How badly a task has ended, or what blocks it: the worse one counts."""
 
 
 class Task(Struct, gc=False):
@@ -47,7 +75,10 @@ class Task(Struct, gc=False):
 
     ``needs`` counts what still has to happen before it may start: dependencies not satisfied, and
     the closed gate of the group it is in (``gate``). ``blocker`` is the task that made it blocked,
-    -1 if none did. Edges in ``dependents`` are ``n << 1 | required``.
+    -1 if none did, ``harm`` how badly that one ended. Edges in ``dependents`` are
+    ``n << 1 | required``. ``failures`` and ``interruptions`` count within the generation;
+    ``ready_at`` is kept where there is a deadline. ``ended`` is the version of its end, 0 before.
+    ``first_bad`` and ``first_failed`` are children of a group.
     """
 
     n: int
@@ -57,16 +88,22 @@ class Task(Struct, gc=False):
     phase: Phase = PENDING
     attempt: int = 0
     generation: int = 1
+    failures: int = 0
     interruptions: int = 0
     needs: int = 0
     gate: int = -1
     blocker: int = -1
+    harm: int = GOOD
     open_children: int = 0
     first_bad: int = -1
+    first_failed: int = -1
+    ended: int = 0
     dependents: list[int] | None = None
     children: list[int] | None = None
     members: list[int] | None = None
     checkpoint: Raw | None = None
+    backoff: Backoff | None = None
+    ready_at: str = ""
 
     @property
     def blocked(self) -> bool:
@@ -79,17 +116,24 @@ class Task(Struct, gc=False):
         return self.kind == GROUP_KIND
 
     @property
+    def is_over(self) -> bool:
+        """Completed, failed or cancelled."""
+        return isinstance(self.phase, Completed | Failed | Cancelled)
+
+    @property
     def status(self) -> str:
         """The public status."""
         match self.phase:
             case Pending():
                 return "pending"
-            case Running():
+            case Running() | Waiting():
                 return "in_progress"
             case Completed():
                 return "completed"
             case Failed():
                 return "failed"
+            case Cancelled():
+                return "cancelled"
             case _ as never:
                 assert_never(never)
 
@@ -98,38 +142,22 @@ class Tree:
     """The fold of one stream. Read it freely; only `evolve` writes.
 
     ``ready`` holds the tasks that could start now, in the order in which they became ready;
-    ``fresh`` those among them that became ready since somebody last emptied the list; ``due`` the
-    groups that have to start or end; ``blobs`` counts the large results; ``open`` counts the tasks
-    that have not ended.
+    ``delayed`` those whose next attempt has its time; ``fresh`` and ``armed`` what became ready or
+    was given a time since somebody last emptied these lists; ``due`` the groups that have to start
+    or end; ``waiting`` what waits without a slot; ``deadlines`` the open tasks that have become
+    ready and have one; ``cancels`` running tasks that are to end; ``orphans`` those that began
+    under a former engine; ``blobs`` counts the large results; ``open`` the tasks that have not
+    ended. ``signals`` are those that nobody waited for yet: (id, payload) by name. ``keyed`` and
+    ``timed``: some task has a concurrency key, a deadline.
     """
 
     __slots__ = (
-        "adopted_into",
-        "at",
-        "blobs",
-        "due",
-        "engine",
-        "epoch",
-        "executors",
-        "failed",
-        "fresh",
-        "id",
-        "index",
-        "keys",
-        "name",
-        "open",
-        "options",
-        "owner",
-        "ready",
-        "refused",
-        "released",
-        "running",
-        "settled",
-        "submitted",
-        "tasks",
-        "uid",
-        "version",
-    )
+        "adopted_into", "armed", "at", "blobs", "cancelled", "cancelling", "cancels", "deadlines",
+        "delayed", "due", "engine", "epoch", "executors", "failed", "fresh", "id", "index", "keyed",
+        "keys", "name", "open", "options", "orphans", "owner", "paused", "ready", "refused",
+        "released", "running", "settled", "signal_ids", "signals", "submitted", "tasks", "timed",
+        "uid", "version", "waiting",
+    )  # fmt: skip
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -149,12 +177,25 @@ class Tree:
         self.engine = ""
         self.epoch = 0
         self.released = True
+        self.paused = False
+        self.cancelling = False
+        self.keyed = False
+        self.timed = False
         self.ready: dict[int, None] = {}
+        self.delayed: dict[int, None] = {}
         self.fresh: list[int] = []
+        self.armed: list[int] = []
         self.due: dict[int, None] = {}
         self.running: dict[int, None] = {}
+        self.waiting: dict[int, None] = {}
+        self.deadlines: dict[int, None] = {}
+        self.cancels: dict[int, None] = {}
+        self.orphans: dict[int, None] = {}
+        self.signals: dict[str, list[tuple[str, Raw]]] = {}
+        self.signal_ids: dict[str, None] = {}
         self.open = 0
         self.failed = 0
+        self.cancelled = 0
         self.blobs = 0
         self.refused: dict[int, int] = {}
 

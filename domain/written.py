@@ -8,16 +8,11 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from .errors import Fault, InvalidGraph
+from .policies import WrittenPolicy
 from .specs import EMPTY_OBJECT, MAX_DEPTH, MAX_JSON_DEPTH, MAX_SPEC_BYTES, MAX_TASKS
-
-NOT_BUILT = frozenset(
-    {"retry", "timeout", "deadline", "heartbeat", "on_interrupt", "max_interruptions",
-     "concurrency", "idempotent", "accept"}
-)  # fmt: skip
-"""Fields with a meaning that this version does not act on: refused, not ignored."""
 
 TOLERATED = frozenset(
     {"status", "result", "error", "progress", "created_at", "started_at", "updated_at",
@@ -27,7 +22,7 @@ TOLERATED = frozenset(
 """Fields of an exported task that say how a former run went: no part of what is to be run."""
 
 
-class WrittenTask(Struct, kw_only=True, gc=False):
+class WrittenTask(WrittenPolicy, kw_only=True, gc=False):
     """A task in the client's own words."""
 
     name: str
@@ -105,12 +100,8 @@ def _reason(error: Exception) -> str:
 
 def _unknown_fields(names: Iterable[str], where: str) -> Iterator[Fault]:
     for name in sorted(set(names) - TOLERATED):
-        if name in NOT_BUILT:
-            message = f"{name!r} is not built yet in this version; leave it out"
-            yield Fault("not_built", where, message)
-        else:
-            message = f"unknown field {name!r}; a task has {', '.join(sorted(FIELDS))}"
-            yield Fault("unknown_field", where, message)
+        message = f"unknown field {name!r}; a task has {', '.join(sorted(FIELDS))}"
+        yield Fault("unknown_field", where, message)
 
 
 def object_fault(text: bytes, where: str, field: str) -> Fault | None:

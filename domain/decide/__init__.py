@@ -4,16 +4,24 @@ None of them reads a clock, a registry or randomness: times, ids and what is reg
 arguments, and what was decided is in the event. A refused command raises and makes no fact.
 """
 
-from .attempts import complete, fail, progress, save, start
+from .attempts import complete, fail, may_start, progress, save, start, stopped, take_over
 from .drafts import add, adopted, change, create, remove
-from .follow import follow, why_waiting
+from .follow import follow, group_started, groups_to_start
+from .owners import claim, lost, release
+from .rerun import Plan, plan, rerun
 from .stamp import Stamp
-from .submission import claim, graph_faults, interrupt, release, submit, unregistered
+from .steering import cancel_task, cancel_tree, pause, unpause
+from .submission import graph_faults, submit, unregistered
+from .waits import overdue, require_signal, signal, time_is_up, wait
+from .why import why
 
 __all__ = [
+    "Plan",
     "Stamp",
     "add",
     "adopted",
+    "cancel_task",
+    "cancel_tree",
     "change",
     "claim",
     "complete",
@@ -21,13 +29,27 @@ __all__ = [
     "fail",
     "follow",
     "graph_faults",
-    "interrupt",
+    "group_started",
+    "groups_to_start",
+    "lost",
+    "may_start",
+    "overdue",
+    "pause",
+    "plan",
     "progress",
     "release",
     "remove",
+    "require_signal",
+    "rerun",
     "save",
+    "signal",
     "start",
+    "stopped",
     "submit",
+    "take_over",
+    "time_is_up",
+    "unpause",
     "unregistered",
-    "why_waiting",
+    "wait",
+    "why",
 ]

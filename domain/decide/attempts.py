@@ -5,24 +5,40 @@ from msgspec import UNSET, Raw
 from .. import events as e
 from ..errors import InvalidTransition
 from ..specs import ErrorInfo
-from ..tree import Completed, Failed, Running, Task, Tree
+from ..time import later
+from ..tree import Running, Task, Tree
+from .retry import delay
 from .stamp import Stamp, known
 
 MAX_REFUSED = 10
 """So many late reports of one task are recorded; further ones leave no trace."""
 
 
+def may_start(tree: Tree, n: int, at: str) -> bool:
+    """Whether a task could start at this time, had it all the slots it needs."""
+    if tree.paused or tree.cancelling:
+        return False
+    if n in tree.ready:
+        return True
+    backoff = tree.at_n(n).backoff
+    return backoff is not None and backoff.due <= at
+
+
 def start(
     tree: Tree, n: int, stamp: Stamp, *, inputs: Raw | None = None, fault: ErrorInfo | None = None
 ) -> list[e.AnyEvent]:
-    """The next attempt of a ready task; with ``fault`` it fails before its executor is called."""
+    """The next attempt of a ready task; with ``fault`` it fails before its executor is called.
+
+    A task under a concurrency key takes its slot with it.
+    """
     task = tree.at_n(n)
-    if n not in tree.ready:
+    if not may_start(tree, n, stamp.at):
         raise InvalidTransition(f"task {task.spec.label} is not ready to start")
     attempt = task.attempt + 1
     started = e.TaskStarted(
         at=stamp.at, by=stamp.by, cause=stamp.cause, task=task.spec.id,
         attempt=attempt, generation=task.generation, called=fault is None, inputs=inputs or UNSET,
+        slot=task.spec.policy.concurrency if fault is None else None,
     )  # fmt: skip
     if fault is None:
         return [started]
@@ -45,19 +61,68 @@ def complete(
     ]  # fmt: skip
 
 
-def fail(tree: Tree, id: str, attempt: int, error: ErrorInfo, stamp: Stamp) -> list[e.AnyEvent]:
-    """The attempt ended in an error, and with it the task."""
+def fail(
+    tree: Tree, id: str, attempt: int, error: ErrorInfo, stamp: Stamp, *,
+    safe: bool | None = None, retry_after: float | None = None, chance: float = 1.0,
+    final: bool = False,
+) -> list[e.AnyEvent]:  # fmt: skip
+    """The attempt ended in an error: another one will follow, or the task failed with it.
+
+    A task that was to end is cancelled by it. See `retry.delay`; with ``final`` none follows.
+    """
     task = known(tree, id)
     if (refusal := _refusal(tree, task, attempt, stamp)) is not None:
         return refusal
+    if task.n in tree.cancels:
+        return [cancelled(task, stamp, stopped=True)]
+    seconds = None
+    if not final:
+        seconds = delay(task, error, safe=safe, retry_after=retry_after, chance=chance)
+    if seconds is not None:
+        retry_at = later(stamp.at, seconds)
+        deadline = deadline_of(task)
+        if deadline is None or retry_at < deadline:
+            return [
+                e.AttemptFailed(
+                    at=stamp.at, by=stamp.by, cause=stamp.cause,
+                    task=id, attempt=attempt, error=error, retry_at=retry_at,
+                )
+            ]  # fmt: skip
     return [failed(task, attempt, error, stamp)]
+
+
+def stopped(tree: Tree, id: str, attempt: int, stamp: Stamp, *, ended: bool) -> list[e.AnyEvent]:
+    """An attempt that was to end did so, or was given up; nothing where it is over already."""
+    task = known(tree, id)
+    if not is_running(task, attempt) or task.n not in tree.cancels:
+        return []
+    return [cancelled(task, stamp, stopped=ended)]
+
+
+def take_over(tree: Tree, id: str, attempt: int, stamp: Stamp) -> list[e.AnyEvent]:
+    """An attempt of a former engine was found again, and goes on."""
+    task = known(tree, id)
+    if not is_running(task, attempt) or task.n not in tree.orphans:
+        raise InvalidTransition(f"task {task.spec.label}: attempt {attempt} is over")
+    return [
+        e.AttemptTakenOver(
+            at=stamp.at, by=stamp.by, cause=stamp.cause,
+            task=id, attempt=attempt, engine=tree.engine, epoch=tree.epoch,
+        )
+    ]  # fmt: skip
+
+
+def deadline_of(task: Task) -> str | None:
+    """When a task that has become ready has to be over."""
+    seconds = task.spec.policy.deadline
+    return None if seconds is None or not task.ready_at else later(task.ready_at, seconds)
 
 
 def progress(
     tree: Tree, id: str, attempt: int, fraction: float, message: str, stamp: Stamp
 ) -> list[e.AnyEvent]:
     """How far the attempt says it is; nothing where it is over."""
-    if not _is_running(known(tree, id), attempt):
+    if not is_running(known(tree, id), attempt):
         return []
     return [
         e.TaskProgressed(
@@ -70,7 +135,7 @@ def progress(
 def save(tree: Tree, id: str, attempt: int, checkpoint: Raw, stamp: Stamp) -> list[e.AnyEvent]:
     """A checkpoint for the next attempt, should there be one."""
     task = known(tree, id)
-    if not _is_running(task, attempt):
+    if not is_running(task, attempt):
         raise InvalidTransition(
             f"task {task.spec.label}: attempt {attempt} is over, nothing was saved"
         )
@@ -86,19 +151,20 @@ def save(tree: Tree, id: str, attempt: int, checkpoint: Raw, stamp: Stamp) -> li
     ]
 
 
-def _is_running(task: Task, attempt: int) -> bool:
+def is_running(task: Task, attempt: int) -> bool:
+    """Whether this attempt is the one that runs, with its executor called."""
     return isinstance(task.phase, Running) and task.phase.called and task.attempt == attempt
 
 
 def _refusal(tree: Tree, task: Task, attempt: int, stamp: Stamp) -> list[e.AnyEvent] | None:
     """None where the report may count, else what is recorded of it (at most 10 a task)."""
-    if _is_running(task, attempt):
+    if is_running(task, attempt):
         return None
     if task.is_group or not 1 <= attempt <= task.attempt:
         raise InvalidTransition(f"task {task.spec.label} has had no attempt {attempt} to report on")
     if tree.refused.get(task.n, 0) >= MAX_REFUSED:
         return []
-    reason = "ended" if isinstance(task.phase, Completed | Failed) else "former_attempt"
+    reason = "ended" if task.is_over else "former_attempt"
     return [
         e.ReportRefused(
             at=stamp.at,
@@ -116,3 +182,11 @@ def failed(task: Task, attempt: int, error: ErrorInfo, stamp: Stamp) -> e.TaskFa
     return e.TaskFailed(
         at=stamp.at, by=stamp.by, cause=stamp.cause, task=task.spec.id, attempt=attempt, error=error
     )
+
+
+def cancelled(task: Task, stamp: Stamp, *, stopped: bool, reason: str = "") -> e.TaskCancelled:
+    """The fact itself, for a task that may end."""
+    return e.TaskCancelled(
+        at=stamp.at, by=stamp.by, cause=stamp.cause,
+        task=task.spec.id, attempt=task.attempt, stopped=stopped, reason=reason,
+    )  # fmt: skip

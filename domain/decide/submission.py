@@ -1,16 +1,16 @@
-"""From draft to run: the graph is checked, executors are chosen, an engine takes the tree."""
+"""From draft to run: the graph is checked, executors are chosen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
 
 from .. import events as e
-from ..errors import Fault, InvalidGraph, InvalidTransition, NotADraft
+from ..errors import Fault, InvalidGraph, NotADraft
 from ..graph import check
 from ..inputs import references
-from ..specs import EMPTY_OBJECT, ExecutorRef, TaskSpec
+from ..specs import EMPTY_OBJECT, NO_POLICY, ExecutorRef, TaskSpec
 from ..tree import Tree
 from .stamp import Stamp
 
@@ -68,7 +68,16 @@ def graph_faults(specs: Sequence[TaskSpec], registered: Registered) -> list[Faul
 
 def _faults(specs: Sequence[TaskSpec], of: Sequence[int | str | None]) -> list[Fault]:
     groups = {n for n, kind in enumerate(of) if kind == e.GROUP}
-    return [*check(specs, groups), *reference_faults(specs)]
+    return [*check(specs, groups), *reference_faults(specs), *_group_policies(specs, groups)]
+
+
+def _group_policies(specs: Sequence[TaskSpec], groups: Iterable[int]) -> Iterator[Fault]:
+    for n in groups:
+        if specs[n].policy is not NO_POLICY and specs[n].policy != NO_POLICY:
+            message = (
+                "a group calls no executor: retries, times and concurrency belong to its tasks"
+            )
+            yield Fault("group_policy", specs[n].label, message)
 
 
 class _Known(dict[str, str | None]):
@@ -162,34 +171,3 @@ def reference_faults(specs: Sequence[TaskSpec]) -> list[Fault]:
             message = f"inputs refer to {key!r}, which is not among its dependencies; add it there"
             faults.append(Fault("undeclared_reference", spec.label, message))
     return faults
-
-
-def claim(tree: Tree, engine: str, stamp: Stamp) -> list[e.AnyEvent]:
-    """``engine`` drives the tree from here on; what ran under the former one was interrupted."""
-    if not tree.submitted or tree.settled:
-        raise InvalidTransition(f"tree {tree.id} has nothing to run")
-    facts: list[e.AnyEvent] = [
-        e.TreeClaimed(
-            at=stamp.at, by=stamp.by, cause=stamp.cause, engine=engine, epoch=tree.epoch + 1
-        )
-    ]
-    return facts + interrupt(tree, "engine_lost", stamp)
-
-
-def release(tree: Tree, stamp: Stamp) -> list[e.AnyEvent]:
-    """The engine lets go in good order: running attempts are interrupted, the tree is free."""
-    if tree.settled or tree.released:
-        return []
-    released = e.TreeReleased(at=stamp.at, by=stamp.by, cause=stamp.cause, engine=tree.engine)
-    return [*interrupt(tree, "shutdown", stamp), released]
-
-
-def interrupt(tree: Tree, why: str, stamp: Stamp) -> list[e.AnyEvent]:
-    """Every running attempt ended with its engine; each task goes back to pending."""
-    return [
-        e.TaskInterrupted(
-            at=stamp.at, by=stamp.by, cause=stamp.cause,
-            task=tree.at_n(n).spec.id, attempt=tree.at_n(n).attempt, interruption=why,
-        )
-        for n in tree.running
-    ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aipartnerupflow.domain.decide import claim, complete, interrupt, release, save
+from aipartnerupflow.domain.decide import claim, complete, release, save
 from aipartnerupflow.domain.errors import InvalidTransition
 from aipartnerupflow.domain.events import AnyEvent
 from aipartnerupflow.testing.given import given, start

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aipartnerupflow.domain.decide import why_waiting
+from aipartnerupflow.domain.decide import why
 from aipartnerupflow.domain.errors import InvalidInput
 from aipartnerupflow.testing.given import Given, given
 from aipartnerupflow.testing.trees import (
@@ -17,7 +17,7 @@ from aipartnerupflow.testing.trees import (
 
 
 def why(stream: Given, id: str) -> dict[str, str]:
-    return dict(why_waiting(stream.tree, id))
+    return dict(why(stream.tree, id))
 
 
 def test_what_runs_or_has_ended_waits_for_nothing() -> None:

@@ -1,0 +1,149 @@
+"""Tasks that wait without a slot: for a time, or for something outside to say a word."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct
+
+from .. import events as e
+from ..errors import InvalidInput, InvalidTransition
+from ..specs import ErrorInfo, TaskSpec
+from ..tree import Task, Tree, Waiting
+from .attempts import deadline_of, failed, is_running, may_start
+from .stamp import Stamp
+
+NULL = Raw(b"null")
+
+
+class SignalInputs(Struct, frozen=True):
+    """What a task that waits for a signal may say. ``name`` is its key where it says none."""
+
+    name: str | None = None
+    schema: Any = None
+    timeout: float | None = None
+    default: Raw | msgspec.UnsetType = UNSET
+
+
+def signal_inputs(spec: TaskSpec) -> SignalInputs:
+    """Read from what was written: the inputs of such a task are not computed."""
+    try:
+        return msgspec.json.decode(spec.inputs, type=SignalInputs)
+    except msgspec.ValidationError:
+        return SignalInputs()
+
+
+def signal_name(spec: TaskSpec) -> str:
+    """The name of the signal that the task waits for."""
+    return signal_inputs(spec).name or spec.label
+
+
+def wait(
+    tree: Tree, n: int, stamp: Stamp, *,
+    until: str | None = None, signal: str | None = None, absolute: bool = False,
+) -> list[e.AnyEvent]:  # fmt: skip
+    """A ready task begins to wait; one whose signal is there already ends at once."""
+    task = tree.at_n(n)
+    if not may_start(tree, n, stamp.at):
+        raise InvalidTransition(f"task {task.spec.label} is not ready to start")
+    attempt = task.attempt + 1
+    facts: list[e.AnyEvent] = [
+        e.TaskStarted(
+            at=stamp.at, by=stamp.by, cause=stamp.cause, task=task.spec.id,
+            attempt=attempt, generation=task.generation, called=False,
+        ),
+        e.TaskWaiting(
+            at=stamp.at, by=stamp.by, cause=stamp.cause, task=task.spec.id,
+            attempt=attempt, until=until, signal=signal, absolute=absolute,
+        ),
+    ]  # fmt: skip
+    if signal is not None and (kept := tree.signals.get(signal)):
+        facts.append(_completed(task, attempt, kept[0][1], stamp))
+    return facts
+
+
+def signal(
+    tree: Tree, id: str, name: str, payload: Raw | None, stamp: Stamp, *, signals: set[int]
+) -> list[e.AnyEvent]:
+    """Something outside says ``name``: the first task that waits for it completes with the payload.
+
+    Where none waits yet the signal is kept. ``signals`` are the indexes of the tree's executors
+    that wait for signals. The same id again changes nothing.
+    """
+    if id in tree.signal_ids:
+        return []
+    require_signal(tree, name, signals)
+    received = e.SignalReceived(
+        at=stamp.at, by=stamp.by, cause=stamp.cause, id=id, name=name, payload=payload or UNSET
+    )
+    for n in tree.waiting:
+        task = tree.at_n(n)
+        if isinstance(task.phase, Waiting) and task.phase.signal == name:
+            return [received, _completed(task, task.attempt, payload or NULL, stamp)]
+    return [received]
+
+
+def require_signal(tree: Tree, name: str, signals: set[int]) -> list[Task]:
+    """The open tasks for which ``name`` is meant. Raises where there are none."""
+    if not tree.submitted:
+        raise InvalidTransition(f"tree {tree.id} is a draft: nothing of it waits")
+    if tree.settled:
+        raise InvalidTransition(f"tree {tree.id} has settled ({tree.settled}): nothing waits")
+    wanted = [task for task in tree.live() if task.kind in signals]
+    meant = [task for task in wanted if signal_name(task.spec) == name]
+    if not meant:
+        names = ", ".join(sorted({signal_name(task.spec) for task in wanted})) or "none"
+        raise InvalidInput(f"no task of tree {tree.id} waits for {name!r}; signals are: {names}")
+    open_tasks = [task for task in meant if not task.is_over]
+    if not open_tasks:
+        raise InvalidTransition(f"all tasks that wait for {name!r} in tree {tree.id} have ended")
+    return open_tasks
+
+
+def time_is_up(tree: Tree, n: int, stamp: Stamp) -> list[e.AnyEvent]:
+    """What a waiting task's time, or the deadline of a task that does not run, comes to.
+
+    Nothing where neither has been reached at ``stamp``. A running attempt has to be stopped first:
+    see `overdue`.
+    """
+    task = tree.at_n(n)
+    deadline = deadline_of(task) if n in tree.deadlines else None
+    if deadline is not None and deadline <= stamp.at:
+        return _too_late(tree, task, stamp)
+    phase = task.phase
+    if not isinstance(phase, Waiting) or phase.until is None or phase.until > stamp.at:
+        return []
+    if phase.signal is None:
+        result = Raw(msgspec.json.encode({"waited_until": phase.until}))
+        return [_completed(task, task.attempt, result, stamp)]
+    default = signal_inputs(task.spec).default
+    if not isinstance(default, msgspec.UnsetType):
+        return [_completed(task, task.attempt, default, stamp)]
+    text = f"no signal {phase.signal!r} came until {phase.until}"
+    return [failed(task, task.attempt, ErrorInfo("signal_timeout", text, ("TimeoutError",)), stamp)]
+
+
+def overdue(task: Task) -> ErrorInfo:
+    """The error of a task that was not over at its deadline."""
+    text = f"it was not over at its deadline, {task.spec.policy.deadline:g} s after it was ready"
+    return ErrorInfo("deadline_exceeded", text, ("TimeoutError",))
+
+
+def _too_late(tree: Tree, task: Task, stamp: Stamp) -> list[e.AnyEvent]:
+    if task.is_over or task.blocked or is_running(task, task.attempt):
+        return []
+    error = overdue(task)
+    if isinstance(task.phase, Waiting):
+        return [failed(task, task.attempt, error, stamp)]
+    attempt = task.attempt + 1
+    started = e.TaskStarted(
+        at=stamp.at, by=stamp.by, cause=stamp.cause, task=task.spec.id,
+        attempt=attempt, generation=task.generation, called=False,
+    )  # fmt: skip
+    return [started, failed(task, attempt, error, stamp)]
+
+
+def _completed(task: Task, attempt: int, result: Raw, stamp: Stamp) -> e.TaskCompleted:
+    return e.TaskCompleted(
+        at=stamp.at, by=stamp.by, cause=stamp.cause,
+        task=task.spec.id, attempt=attempt, result=result,
+    )  # fmt: skip
