@@ -100,17 +100,19 @@ def _evolve_rarer(tree: Tree, event: _Rarer) -> None:
             tree.signals.setdefault(event.name, []).append((event.id, payload))
             tree.signal_ids[event.id] = None
         case e.TaskCancelRequested():
-            tree.cancels[tree.index[event.task]] = None
+            tree.cancels[tree.index[event.task]] = event.reason
         case e.TaskCancelled():
             tree.cancelled += 1
             _end(tree, event.task, event.attempt, Cancelled(event.reason))
         case e.TreeCancelRequested():
             tree.cancelling = True
-            tree.cancels.update(tree.running)
+            tree.cancels.update(dict.fromkeys(tree.running, event.reason))
         case e.TreePaused():
             tree.paused = True
         case e.TreeUnpaused():
             tree.paused = False
+            tree.fresh.extend(tree.ready)
+            tree.armed.extend(tree.delayed)
         case e.TaskReopened():
             _reopened(tree, event)
         case e.TreeReopened():

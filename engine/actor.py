@@ -13,7 +13,7 @@ from ..domain.evolve import evolve
 from ..domain.tree import Completed, Task, Tree
 from .dispatch import Key
 from .finishing import mark_seen
-from .ports import Append, Kind
+from .ports import Answered, Append, Kind
 
 KEPT_BYTES = 64 << 20
 """So much of a tree's large results stays in memory."""
@@ -33,10 +33,12 @@ class Actor:
         self.tree = tree
         self.stored = tree.version
         self.pending: list[AnyEvent] = []
+        self.answered: list[Answered] = []
         self.new_blobs: dict[str, bytes] = {}
         self.blobs: dict[str, bytes] = {}
         self.places: dict[int, tuple[Kind, tuple[Key, ...]]] = {}
         self.driven = False
+        self.alarms = 0
         self.preparing: dict[int, tuple[asyncio.Task[None], tuple[Key, ...]]] = {}
         self.observers: list[Observer] = list(observers)
         self._over: asyncio.Future[str] | None = None
@@ -51,19 +53,28 @@ class Actor:
 
     def to_append(self) -> Append:
         """What is pending, as one append."""
+        tree = self.tree
         return Append(
-            self.tree.id, self.stored, tuple(self.pending), self.tree.index, self.new_blobs or None
-        )
+            tree.id, self.stored, tuple(self.pending), tree.index, self.new_blobs or None,
+            tree.keyed, tuple(self.answered),
+        )  # fmt: skip
 
     def committed(self) -> None:
         """What was pending is durable."""
         facts, self.pending = self.pending, []
+        if self.answered:
+            self.answered = []
         self.stored = self.tree.version
         if self.new_blobs:
             self._keep(self.new_blobs)
             self.new_blobs = {}
         for observer in self.observers:
             observer(facts)
+
+    def accepted(self, facts: Sequence[AnyEvent]) -> None:
+        """What was stored without being applied first is durable."""
+        self.apply(facts)
+        self.committed()
 
     def _keep(self, blobs: Mapping[str, bytes]) -> None:
         """Dependents are likely to ask soon; what is let go can be had from the store."""

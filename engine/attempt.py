@@ -1,12 +1,16 @@
 """How a running attempt talks back: progress, now and then, and checkpoints, each one."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
 from ..domain import decide
+from ..domain.decide import Stamp
 from ..domain.errors import InvalidTransition
+from ..domain.events import AnyEvent
+from ..domain.tree import Tree
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -18,9 +22,12 @@ PROGRESS_INTERVAL = 1.0
 
 
 class Attempt:
-    """`ports.AttemptPort` for one attempt. Lives in the engine's loop."""
+    """`ports.AttemptPort` for one attempt. Lives in the engine's loop.
 
-    __slots__ = ("_actor", "_attempt", "_engine", "_last", "_next", "_task")
+    ``heard`` is when it last gave a sign of life, by the loop's clock.
+    """
+
+    __slots__ = ("_actor", "_attempt", "_engine", "_last", "_next", "_task", "heard")
 
     def __init__(self, engine: "Engine", actor: "Actor", task: str, attempt: int) -> None:
         self._engine = engine
@@ -29,9 +36,15 @@ class Attempt:
         self._attempt = attempt
         self._next = 0.0
         self._last: tuple[float, str] | None = None
+        self.heard = 0.0
+
+    def beat(self) -> None:
+        """See `ports.AttemptPort.beat`."""
+        self.heard = self._engine.loop.time()
 
     async def progress(self, fraction: float, message: str = "") -> None:
         """Keep the value; store it now, or with the next second's."""
+        self.beat()
         waiting = self._last is not None
         self._last = (fraction, message)
         if waiting:
@@ -63,14 +76,34 @@ class Attempt:
 
     async def save(self, checkpoint: Raw) -> None:
         """Returns after the commit. Raises `InvalidTransition` where the attempt is over."""
-        if not self._engine.drives(self._actor):
+        self.beat()
+        size = len(bytes(checkpoint))
+
+        def facts(tree: Tree, stamp: Stamp) -> list[AnyEvent]:
+            return decide.save(tree, self._task, self._attempt, checkpoint, stamp)
+
+        await self._say(facts, size)
+
+    async def taken_over(self) -> None:
+        """See `ports.AttemptPort.taken_over`."""
+        self.beat()
+
+        def facts(tree: Tree, stamp: Stamp) -> list[AnyEvent]:
+            return decide.take_over(tree, self._task, self._attempt, stamp)
+
+        await self._say(facts)
+
+    async def _say(self, facts: Callable[[Tree, Stamp], list[AnyEvent]], size: int = 0) -> None:
+        """Decide in the next turn; returns once it is durable."""
+        actor = self._actor
+        if not self._engine.drives(actor):
             raise InvalidTransition(f"attempt {self._attempt} of {self._task} is over")
 
         def decision(turn: "Turn") -> tuple["Actor | None", None]:
-            stamp = turn.stamp(self._actor)
-            turn.payload += len(bytes(checkpoint))
-            tree = self._actor.tree
-            self._actor.apply(decide.save(tree, self._task, self._attempt, checkpoint, stamp))
-            return self._actor, None
+            turn.payload += size
+            if not self._engine.drives(actor):
+                raise InvalidTransition(f"attempt {self._attempt} of {self._task} is over")
+            actor.apply(facts(actor.tree, turn.stamp(actor)))
+            return actor, None
 
-        await self._engine.command(decision)
+        await self._engine.post(decision)

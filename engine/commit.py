@@ -7,7 +7,14 @@ do may write inline, in its own thread, which saves two thread switches a commit
 import threading
 from collections.abc import Callable, Sequence
 
-from ..domain.errors import ApflowError, IdTaken, StaleVersion, StoreUnavailable
+from ..domain.errors import (
+    ApflowError,
+    CommandAnswered,
+    IdTaken,
+    SlotTaken,
+    StaleVersion,
+    StoreUnavailable,
+)
 from .ports import Journal, Unit
 
 Results = list[ApflowError | None]
@@ -104,7 +111,7 @@ def _append(journal: Journal, units: Sequence[Unit]) -> Results:
     """All at once; where one is in conflict, one by one, so that it alone is refused."""
     try:
         journal.append(units)
-    except (StaleVersion, IdTaken) as error:
+    except (StaleVersion, IdTaken, SlotTaken, CommandAnswered) as error:
         if len(units) == 1:
             return [error]
         return [result for unit in units for result in _append(journal, [unit])]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .actor import Actor
 
 Key = tuple[str, str]
-"""A limit: ("pool" | "executor" | "tree", name)."""
+"""A limit: ("pool" | "executor" | "tree" | "key", name)."""
 
 Entry = tuple[int, int, "Actor", int]
 """A ready task in the queue: priority, age over all trees (unique), whose it is, its number."""
@@ -31,8 +31,12 @@ class Dispatch:
 
     def offer(self, owner: "Actor", n: int, priority: int) -> None:
         """A task became ready."""
+        heappush(self._queue, self.entry(owner, n, priority))
+
+    def entry(self, owner: "Actor", n: int, priority: int) -> Entry:
+        """A place in the queue, behind all others of this priority."""
         self._seq += 1
-        heappush(self._queue, (priority, self._seq, owner, n))
+        return priority, self._seq, owner, n
 
     def limit(self, key: Key, size: int) -> None:
         """Cap a key at ``size`` slots."""
@@ -48,6 +52,11 @@ class Dispatch:
         for key in keys:
             used[key] = used.get(key, 0) + 1
         return True
+
+    def occupy(self, keys: tuple[Key, ...]) -> None:
+        """Take one slot of each key, whether there is one or not: for what runs already."""
+        for key in keys:
+            self._used[key] = self._used.get(key, 0) + 1
 
     def free(self, keys: tuple[Key, ...]) -> None:
         """Give back what `take` took."""

@@ -19,7 +19,7 @@ from ..domain.specs import NO_OPTIONS, TaskSpec, TreeOptions
 from ..domain.time import to_text
 from ..domain.tree import Tree
 from .commit import Committer
-from .lifecycle import load
+from .loading import load
 from .ports import Append, Clock, Journal
 
 KEPT = 64

@@ -1,26 +1,27 @@
 """The engine: one event loop, many trees, one rhythm.
 
-Reports and commands gather while a commit is in flight. Then one turn decides them all, over all
-trees: apply, let follow what follows, give free slots to the first ready tasks, append everything
-in one commit. Only when it is durable are executors called and answers given.
+Reports, commands and timers gather while a commit is in flight. Then one turn decides them all,
+over all trees: apply, let follow what follows, give free slots to the first ready tasks, append
+everything in one commit. Only when it is durable are executors called and answers given.
 """
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
-from hashlib import sha256
+import random
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from ..domain import decide
 from ..domain.decide import Stamp
-from ..domain.decide.drafts import INLINE_BYTES
-from ..domain.errors import ApflowError, Released, StoreUnavailable
+from ..domain.errors import ApflowError, SlotTaken, StoreUnavailable
 from ..domain.time import to_text
 from .actor import Actor
-from .commit import Committer, Results
+from .commit import Committer
+from .departure import Departure
 from .dispatch import Dispatch
 from .finishing import mark_seen
 from .garbage import Relaxed
+from .judge import Judge
 from .ports import (
     Backend,
     Call,
@@ -29,11 +30,12 @@ from .ports import (
     Journal,
     Liveness,
     Outcome,
-    Returned,
-    Unit,
 )
 from .starting import Starter
+from .supervision import Supervisor
+from .timers import Timers
 from .turn import Answer, Decision, Turn
+from .writing import Health, Write, Writing
 
 log = logging.getLogger("aipartnerupflow.engine")
 
@@ -50,24 +52,31 @@ class Engine:
         executors: Executors,
         backend: Backend,
         clock: Clock,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.journal = journal
         self.executors = executors
         self.liveness = liveness
         self.loop = asyncio.get_running_loop()
         self.actors: dict[str, Actor] = {}
-        self._committer = committer
-        self._backend = backend
-        self._clock = clock
+        self.backend = backend
+        self.clock = clock
+        self.committer = committer
         self._dispatch = Dispatch(backend.pools())
-        self._starter = Starter(self, self._dispatch, executors, backend)
+        self.starter = Starter(self, self._dispatch, executors, backend)
+        self.supervisor = Supervisor(self, backend)
+        self.judge = Judge(executors, chance)
+        self.timers = Timers(clock, self._schedule)
+        self._writing = Writing(self.loop, committer, self._written)
+        self._departure = Departure(self)
         self._reports: list[tuple[Call, Outcome]] = []
         self._commands: list[tuple[Decision, asyncio.Future[Any]]] = []
+        self._soon: list[tuple[Actor, int]] = []
         self._background: set[asyncio.Task[Any]] = set()
+        self._services: list[asyncio.Task[None]] = []
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._garbage = Relaxed()
-        self._busy = False
         self._scheduled = False
         self._closed = False
 
@@ -76,18 +85,37 @@ class Engine:
         """This engine's name, as it stands in its claims."""
         return self.liveness.name
 
+    @property
+    def health(self) -> Health:
+        """Whether new work is taken on, and if not, why."""
+        return self._writing.health
+
     def drives(self, actor: Actor) -> bool:
         """Whether the tree is (still) in this engine's hands."""
         return actor.driven
 
+    def hold(self) -> None:
+        """Start nothing, whatever is ready, until `go`; what runs goes on."""
+        self.starter.held = True
+
+    def go(self) -> None:
+        """Start what is ready again."""
+        self.starter.held = False
+        self._schedule()
+
     # -- what others ask
 
     async def command(self, decision: Decision) -> Any:
-        """Decide in the next turn; returns the answer once it is durable. Raises what it raised."""
+        """Decide in the next turn; returns the answer once it is durable. Raises what it raised.
+
+        While the store cannot be written nothing is taken on: `StoreUnavailable`.
+        """
+        if reason := self.health.degraded:
+            raise StoreUnavailable(f"nothing new is taken on for now: {reason}")
         return await self.post(decision)
 
     def post(self, decision: Decision) -> "asyncio.Future[Any]":
-        """`command` without waiting for it."""
+        """`command` without waiting for it, from within: it is not refused in bad times."""
         if self._closed:
             raise StoreUnavailable("this engine was stopped; start another")
         future: asyncio.Future[Any] = self.loop.create_future()
@@ -96,6 +124,11 @@ class Engine:
         self._schedule()
         return future
 
+    def soon(self, actor: Actor, n: int) -> None:
+        """Try to start a task again in the next turn."""
+        self._soon.append((actor, n))
+        self._schedule()
+
     def adopt(self, actor: Actor) -> None:
         """Take an actor into hand; its tree must be claimed in the same turn."""
         self.actors[actor.tree.id] = actor
@@ -103,9 +136,19 @@ class Engine:
         if actor.tree.options.limit is not None:
             self._dispatch.limit(("tree", actor.tree.id), actor.tree.options.limit)
 
+    def take_up(self, actor: Actor) -> None:
+        """`adopt` for a tree that has run before: what it waits for is armed and looked for."""
+        tree = actor.tree
+        tree.fresh = list(tree.ready)
+        self.adopt(actor)
+        self.timers.arm_all(actor)
+        for n in tree.orphans:
+            self.starter.reattach(actor, n)
+
     async def quiet(self) -> None:
         """Returns when no commit is in flight."""
-        while self._busy:
+        while self._writing.busy:
+            self._quiet.clear()
             await self._quiet.wait()
 
     # -- the turn
@@ -115,47 +158,59 @@ class Engine:
         self._schedule()
 
     def _schedule(self) -> None:
-        if not self._scheduled and not self._busy:
+        if not self._scheduled and not self._writing.busy and not self._closed:
             self._scheduled = True
             self.loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._scheduled = False
-        if self._busy:
+        if self._writing.busy:
             return
-        turn = Turn(Stamp(to_text(self._clock.now())))
+        turn = Turn(Stamp(to_text(self.clock.now())))
         self._take_reports(turn)
+        if self.timers:
+            self._take_timers(turn)
         self._take_commands(turn)
         for actor in turn.touched:
             turn.follow(actor)
-        self._starter.offer(turn.touched)
-        self._starter.start_ready(turn)
+        self.starter.offer(turn.touched)
+        self._offer_again()
+        self.starter.start_ready(turn)
         self._commit(turn)
 
     def _take_reports(self, turn: Turn) -> None:
         reports, self._reports = self._reports, []
         for call, outcome in reports:
-            self._starter.ended(call)
+            self.attempt_ended(call)
             actor = self.actors.get(call.tree)
             if actor is None:
                 log.warning("dropped a report of task %s: its tree is not run here", call.task)
                 continue
-            actor.apply(self._judge(turn, actor, call, outcome))
+            actor.apply(self.judge.facts(turn, actor, call, outcome))
             turn.touch(actor)
 
-    def _judge(self, turn: Turn, actor: Actor, call: Call, outcome: Outcome) -> Sequence[Any]:
-        stamp, tree = turn.stamp(actor), actor.tree
-        if not isinstance(outcome, Returned):
-            return decide.fail(tree, call.task, call.attempt, outcome.error, stamp)
-        result = outcome.result
-        size = len(memoryview(result))
-        turn.payload += size
-        if size <= INLINE_BYTES:
-            return decide.complete(tree, call.task, call.attempt, stamp, result=result)
-        data = bytes(result)
-        blob = sha256(data).hexdigest()
-        actor.new_blobs[blob] = data
-        return decide.complete(tree, call.task, call.attempt, stamp, blob=blob, size=size)
+    def attempt_ended(self, call: Call) -> None:
+        """Its slots are free, and nobody looks after it any more."""
+        self.starter.ended(call)
+        self.supervisor.ended(call)
+
+    def _take_timers(self, turn: Turn) -> None:
+        for actor, n, alarm in self.timers.rung():
+            tree = actor.tree
+            facts = decide.time_is_up(tree, n, turn.stamp(actor, due=alarm.due))
+            if facts:
+                actor.apply(facts)
+                turn.touch(actor)
+            elif n in tree.delayed:
+                self._soon.append((actor, n))
+            elif n in tree.running and n in tree.deadlines:
+                self.supervisor.overdue(actor, tree.at_n(n))
+
+    def _offer_again(self) -> None:
+        soon, self._soon = self._soon, []
+        for actor, n in soon:
+            if actor.driven:
+                self.starter.offer_one(actor, n)
 
     def _take_commands(self, turn: Turn) -> None:
         commands, self._commands = self._commands, []
@@ -173,45 +228,57 @@ class Engine:
     # -- committing
 
     def _commit(self, turn: Turn) -> None:
-        actors = [actor for actor in turn.touched if actor.pending]
-        if not actors:
+        writes = [Write(a, (a.to_append(),)) for a in turn.touched if a.pending]
+        for actor, start in turn.provisional.items():
+            writes.append(Write(actor, (start.to_append(),), start))
+        for actor in turn.touched:
+            if actor.tree.armed:
+                self.timers.arm(actor)
+        if not writes:
+            self._begin(turn)
             self._answer(turn, {})
             return
-        units = [(actor.to_append(),) for actor in actors]
-        idle = self._starter.active == len(turn.launches)
-        if self._committer.may_inline(idle=idle, small=turn.is_small()):
-            self._committed(turn, actors, self._committer.commit(units))
-            return
-        self._busy = True
-        self._quiet.clear()
+        idle = self.starter.active == len(turn.launches)
+        self._writing.write(turn, writes, idle=idle)
 
-        def done(results: Results) -> None:
-            try:
-                self.loop.call_soon_threadsafe(self._committed, turn, actors, results)
-            except RuntimeError:
-                log.warning("the event loop ended before its last commit was answered")
-
-        self._committer.submit(units, done)
-
-    def _committed(self, turn: Turn, actors: Sequence[Actor], results: Results) -> None:
-        self._busy = False
+    def _written(self, turn: Turn, writes: Sequence[Write]) -> None:
+        """The commit's outcome is known: act on it."""
         self._quiet.set()
         failures: dict[Actor, ApflowError] = {}
-        for actor, error in zip(actors, results, strict=True):
-            if error is None:
-                actor.committed()
+        for write in writes:
+            if write.error is None:
+                self._stored(turn, write)
+            elif write.start is not None and isinstance(write.error, SlotTaken):
+                self.starter.refused(write.start)
             else:
-                failures[actor] = error
-                self._lose(actor, error)
-        for actor, call in turn.launches:
-            if self.drives(actor):
-                self._backend.start(call, self._report)
+                failures[write.actor] = write.error
+                self.lose(write.actor, write.error)
+        self._begin(turn)
         self._answer(turn, failures)
-        for actor in actors:
-            if actor.tree.settled and actor not in failures:
+        for actor in turn.touched:
+            if actor.tree.settled and actor not in failures and actor.driven:
                 self._finish(actor)
-        if self._reports or self._commands:
+        if self._reports or self._commands or self._soon:
             self._schedule()
+
+    def _stored(self, turn: Turn, write: Write) -> None:
+        actor = write.actor
+        if write.start is None:
+            actor.committed()
+        elif actor.driven:
+            self.starter.accepted(write.start)
+            turn.launches.append((actor, write.start.call))
+        if actor.tree.cancels and actor.driven:
+            self.supervisor.end_cancelled(actor)
+
+    def _begin(self, turn: Turn) -> None:
+        """Call the executors whose starts are durable."""
+        for actor, call in turn.launches:
+            if actor.driven:
+                task = actor.tree.task(call.task)
+                assert task is not None
+                self.supervisor.began(actor, call, task.spec.policy)
+                self.backend.start(call, self._report)
 
     def _answer(self, turn: Turn, failures: dict[Actor, ApflowError]) -> None:
         for answer in turn.answers:
@@ -224,72 +291,42 @@ class Engine:
                 answer.future.set_result(answer.value)
 
     def _finish(self, actor: Actor) -> None:
-        self._forget(actor)
+        self._departure.forget(actor)
         actor.settle()
 
     # -- letting go
 
-    def _lose(self, actor: Actor, error: ApflowError) -> None:
-        """The state is ahead of the store: drop it, and what runs for it."""
-        if actor.stored:  # else it was never stored, and who asked for it hears of it
-            log.warning("tree %s is no longer run by this engine: %s", actor.tree.id, error)
-        self.let_go(actor)
-        actor.abandon(error)
-
-    def _forget(self, actor: Actor) -> None:
-        if actor.driven:
-            actor.driven = False
-            del self.actors[actor.tree.id]
-
-    def let_go(self, actor: Actor) -> list["asyncio.Task[bool]"]:
-        """Stop everything that runs for the tree; nothing is written."""
-        self._forget(actor)
-        return [
-            self.in_background(self._backend.stop(call)) for call in self._starter.take_back(actor)
-        ]
+    def lose(self, actor: Actor, error: ApflowError) -> None:
+        """The state is ahead of the store, or somebody else's: drop it, and what runs for it."""
+        self._departure.lose(actor, error)
 
     async def release(self, actors: Sequence[Actor]) -> None:
         """Let go in good order: attempts are stopped and stored as interrupted, trees are free.
 
         Cancelling it cuts the waiting short, not the writing.
         """
-        await self.quiet()
-        stops: list[asyncio.Task[bool]] = []
-        units = []
-        stamp = Stamp(to_text(self._clock.now()))
-        for actor in actors:
-            if not self.drives(actor):
-                continue
-            stops.extend(self.let_go(actor))
-            actor.apply(decide.release(actor.tree, stamp.after(actor.tree)))
-            if actor.pending:
-                units.append((actor.to_append(),))
-        try:
-            if stops:
-                await asyncio.wait(stops)
-        finally:
-            self._store_release(units)
-            for actor in actors:
-                actor.abandon(Released(actor.tree.id))
-
-    def _store_release(self, units: Sequence[Unit]) -> None:
-        results = self._committer.commit(units) if units else []
-        for error in filter(None, results):
-            log.warning("a tree could not be released in good order: %s", error)
+        await self._departure.release(actors)
 
     async def close(self) -> None:
         """Stop: nothing new starts, trees are released, the engine's name is given up."""
         if self._closed:
             return
+        for service in self._services:
+            service.cancel()
         try:
             await self.release(list(self.actors.values()))
             for task in list(self._background):
                 task.cancel()
-            await self._backend.close()
+            await self.backend.close()
         finally:
             self._closed = True
+            self.timers.close()
             self.liveness.leave()
             self._garbage.restore()
+
+    def serve(self, service: Coroutine[Any, Any, None]) -> None:
+        """Run what watches beside the turns, until the engine begins to close."""
+        self._services.append(self.in_background(service))
 
     def in_background(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Run a coroutine beside the turns; it ends with the engine."""

@@ -1,10 +1,9 @@
 """How trees come into an engine's hands: created, submitted, or taken up again after a restart."""
 
 import asyncio
-import gc
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from ..domain import decide
 from ..domain.errors import (
@@ -13,24 +12,23 @@ from ..domain.errors import (
     Fault,
     IdTaken,
     InvalidGraph,
-    NotFound,
     OwnedElsewhere,
     StaleVersion,
-    StoreCorrupt,
 )
-from ..domain.events import Recorded
-from ..domain.evolve import evolve
+from ..domain.inputs import references
 from ..domain.intake import NewId, fresh
 from ..domain.specs import EMPTY_OBJECT, TaskSpec, TreeOptions
-from ..domain.tree import Completed, Failed, Tree
+from ..domain.tree import Tree
 from .actor import Actor, Observer
 from .engine import Engine
-from .garbage import Paused
-from .ports import Executors, Journal, OpenTree
+from .loading import load
+from .ports import SIGNAL, Executors, OpenTree
 from .turn import Turn
 
-BIG = 20_000
-"""What a stream longer than this was folded into is exempt from collection: it lives for long."""
+__all__ = ["NewTree", "Resumed", "create", "load", "missing_executors", "resume", "submit", "take"]
+
+AT_ONCE = 16
+"""So many trees are replayed and claimed side by side."""
 
 
 class NewTree(Struct, frozen=True):
@@ -47,6 +45,10 @@ class Resumed(Struct):
 
     taken: list[Actor]
     refused: dict[str, ApflowError]
+
+
+def _unobserved(id: str) -> Sequence[Observer]:
+    return ()
 
 
 async def create(
@@ -128,6 +130,8 @@ def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool) -> None:
     if faults := schema_faults(engine.executors, [task.spec for task in tree.live()]):
         raise InvalidGraph(faults)
     actor.apply(decide.submit(tree, engine.executors.module_of, stamp, strict=strict))
+    if faults := signal_faults(engine.executors, tree):
+        raise InvalidGraph(faults)
     actor.apply(decide.claim(tree, engine.name, stamp))
 
 
@@ -141,35 +145,21 @@ def schema_faults(executors: Executors, specs: Sequence[TaskSpec]) -> list[Fault
     ]
 
 
-def load(journal: Journal, id: str) -> Tree:
-    """The tree's state, folded from its stream. Raises `NotFound`, `StoreCorrupt`. Blocking."""
-    tree = Tree(id)
-    with Paused():
-        _fold_into(tree, journal.read(id))
-        if tree.version > BIG:
-            gc.freeze()
-    if not tree.version:
-        raise NotFound("tree", id)
-    return tree
-
-
-def _fold_into(tree: Tree, stream: Iterable[Recorded]) -> None:
-    """Apply a stream that may be damaged: a gap, or an event that fits nothing, is told."""
-    for recorded in stream:
-        if recorded.version != tree.version + 1:
-            raise StoreCorrupt(_broken(tree, "is missing"))
-        try:
-            evolve(tree, recorded.event)
-        except (AssertionError, IndexError, KeyError, ValueError) as error:
-            tree.version -= 1
-            raise StoreCorrupt(_broken(tree, "does not fit what stands before it")) from error
-
-
-def _broken(tree: Tree, what: str) -> str:
-    return (
-        f"the history of tree {tree.id} is damaged: its event {tree.version + 1} {what}. "
-        "Keep a copy of the store and restore it from a backup; this tree is left alone."
-    )
+def signal_faults(executors: Executors, tree: Tree) -> list[Fault]:
+    """What is wrong with tasks that wait for signals: their inputs are not computed."""
+    signals = {n for n, ref in enumerate(tree.executors) if ref.id == SIGNAL}
+    if not signals:
+        return []
+    found: list[Fault] = []
+    for task in tree.live():
+        if task.kind in signals:
+            spec = task.spec
+            if any(references(spec.inputs)):
+                wrong: Sequence[str] = ("a signal's inputs hold no $from: write them out",)
+            else:
+                wrong = executors.violations(SIGNAL, EMPTY_OBJECT, json.decode(spec.inputs))
+            found.extend(Fault("invalid_inputs", spec.label, text) for text in wrong)
+    return found
 
 
 async def resume(
@@ -177,7 +167,7 @@ async def resume(
     ids: Collection[str] | None = None,
     *,
     take_over: bool = False,
-    observers: Callable[[str], Sequence[Observer]] = lambda _: (),
+    observers: Callable[[str], Sequence[Observer]] = _unobserved,
 ) -> Resumed:
     """Take up every interrupted tree, or those named, by claim and replay.
 
@@ -185,30 +175,37 @@ async def resume(
     tasks need executors that are not registered here. Nothing fails by being left.
     """
     done = Resumed([], {})
-    for open_tree in await asyncio.to_thread(engine.journal.open_work):
-        if open_tree.id in engine.actors or (ids is not None and open_tree.id not in ids):
-            continue
+    todo = [
+        tree
+        for tree in await asyncio.to_thread(engine.journal.open_work)
+        if tree.id not in engine.actors and (ids is None or tree.id in ids)
+    ]
+
+    async def one(tree: OpenTree) -> None:
         try:
-            done.taken.append(await _take(engine, open_tree, take_over, observers))
+            done.taken.append(await take(engine, tree, take_over, observers))
         except ApflowError as error:
-            done.refused[open_tree.id] = error
+            done.refused[tree.id] = error
+
+    for i in range(0, len(todo), AT_ONCE):
+        await asyncio.gather(*map(one, todo[i : i + AT_ONCE]))
     return done
 
 
-async def _take(
+async def take(
     engine: Engine,
     open_tree: OpenTree,
-    take_over: bool,
-    observers: Callable[[str], Sequence[Observer]],
+    take_over: bool = False,
+    observers: Callable[[str], Sequence[Observer]] = _unobserved,
 ) -> Actor:
     """Claim it. Open work may be old: whose it is now says the log, and the claim's own commit."""
     id = open_tree.id
     if not take_over:
-        _require_free(engine, id, open_tree.engine, open_tree.released)
+        await asyncio.to_thread(_require_free, engine, id, open_tree.engine, open_tree.released)
     while True:
         tree = await asyncio.to_thread(load, engine.journal, id)
         if not take_over:
-            _require_free(engine, id, tree.engine, tree.released)
+            await asyncio.to_thread(_require_free, engine, id, tree.engine, tree.released)
         try:
             return await _claim(engine, tree, observers(id))
         except StaleVersion:
@@ -228,9 +225,9 @@ async def _claim(engine: Engine, tree: Tree, observers: Sequence[Observer]) -> A
     def decision(turn: Turn) -> tuple[Actor, Actor]:
         _refuse_second(engine, tree)
         actor = Actor(tree, observers)
-        actor.apply(decide.claim(tree, engine.name, turn.stamp(actor)))
-        tree.fresh = list(tree.ready)
-        engine.adopt(actor)
+        keep = {n for n in tree.running if engine.starter.reattaches(actor, n)}
+        actor.apply(decide.claim(tree, engine.name, turn.stamp(actor), keep=keep))
+        engine.take_up(actor)
         return actor, actor
 
     actor: Actor = await engine.command(decision)
@@ -246,7 +243,6 @@ def missing_executors(executors: Executors, tree: Tree) -> dict[str, str]:
     needed = {
         task.kind
         for task in tree.live()
-        if task.kind in absent and not task.blocked
-        and not isinstance(task.phase, Completed | Failed)
+        if task.kind in absent and not task.blocked and not task.is_over
     }  # fmt: skip
     return {tree.executors[n].id: tree.executors[n].module for n in needed}

@@ -6,8 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from ..domain.decide.attempts import deadline_of
 from ..domain.inputs import EmptyPointer, effective
-from ..domain.specs import ErrorInfo, idempotency_key
+from ..domain.specs import Concurrency, ErrorInfo, idempotency_key
 from ..domain.tree import NONE, Task
 from .actor import Actor
 from .dispatch import Dispatch, Key
@@ -37,6 +38,8 @@ class Preparer:
         self._dispatch = dispatch
         self._backend = backend
         self._kinds: dict[str, Place] = {}
+        self.waiting: set[str] = set()
+        """Ids of the executors that the engine itself plays."""
 
     def place(self, actor: Actor, task: Task) -> Place | None:
         """Where a task runs and what slots it takes; None where there is no executor here."""
@@ -46,10 +49,20 @@ class Preparer:
             place = None if executor is None else self._place(executor)
             if place is None:
                 return None
-            if actor.tree.options.limit is not None:
+            if actor.tree.options.limit is not None and place[1]:
                 place = (place[0], (*place[1], ("tree", actor.tree.id)))
             actor.places[task.kind] = place
+        if task.spec.policy.concurrency is not None:
+            return self._with_own_keys(place, task.spec.policy.concurrency)
         return place
+
+    def _with_own_keys(self, place: Place, concurrency: Concurrency) -> Place:
+        """A concurrency key holds exactly in the store; here too, so that few ask in vain."""
+        if place[0].runs == "engine":
+            return place
+        key = ("key", concurrency.key)
+        self._dispatch.limit(key, concurrency.limit)
+        return place[0], (*place[1], key)
 
     def _place(self, executor: str) -> Place | None:
         found = self._kinds.get(executor)
@@ -57,6 +70,10 @@ class Preparer:
             if self._executors.module_of(executor) is None:
                 return None
             kind = self._executors.kind(executor)
+            if kind.runs == "engine":
+                self.waiting.add(executor)
+                found = self._kinds[executor] = (kind, ())
+                return found
             keys: tuple[Key, ...] = (("pool", self._backend.capacity(kind)),)
             if kind.limit is not None:
                 keys = (*keys, ("executor", executor))
@@ -80,8 +97,13 @@ class Preparer:
         kind: Kind,
         port: AttemptPort,
         held: Mapping[str, bytes] = NOTHING_HELD,
+        *,
+        attempt: int | None = None,
     ) -> Ready:
-        """The call with its effective inputs, validated; ``held`` are large results by hash."""
+        """The call with its effective inputs, validated; ``held`` are large results by hash.
+
+        It is for the next attempt, unless another is named.
+        """
         spec = task.spec
         declared, checked = kind.properties, kind.checked
         if len(memoryview(spec.schemas)) > _NO_SCHEMAS:
@@ -97,11 +119,13 @@ class Preparer:
             return Ready(None, error.as_error())
         if checked and (wrong := self._executors.violations(kind.id, spec.schemas, inputs)):
             return Ready(None, ErrorInfo("invalid_inputs", "; ".join(wrong), ("ValueError",)))
-        return Ready(self._call(actor, task, kind, inputs, port))
+        number = task.attempt + 1 if attempt is None else attempt
+        return Ready(self._call(actor, task, kind, inputs, port, number))
 
     def _call(
-        self, actor: Actor, task: Task, kind: Kind, inputs: dict[str, Any], port: AttemptPort
-    ) -> Call:
+        self, actor: Actor, task: Task, kind: Kind, inputs: dict[str, Any], port: AttemptPort,
+        attempt: int,
+    ) -> Call:  # fmt: skip
         tree, spec = actor.tree, task.spec
         return Call(
             executor=kind.id,
@@ -109,7 +133,7 @@ class Preparer:
             task=spec.id,
             key=spec.label,
             name=spec.name,
-            attempt=task.attempt + 1,
+            attempt=attempt,
             generation=task.generation,
             idempotency_key=idempotency_key(tree.uid, spec.id, task.generation),
             inputs=inputs,
@@ -120,6 +144,8 @@ class Preparer:
             port=port,
             priority=spec.priority,
             parent=spec.parent,
+            deadline=deadline_of(task) if tree.timed else None,
+            accept=spec.policy.accept,
         )
 
     async def hooks(self, call: Call) -> Mapping[str, Any] | None:

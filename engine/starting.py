@@ -1,24 +1,27 @@
 """From ready tasks to calls: slots are taken, inputs prepared, the start goes into the turn."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Raw, Struct
 
 from ..domain import decide
 from ..domain.specs import ErrorInfo
+from ..domain.time import later, to_seconds, to_text
 from ..domain.tree import Task
 from .actor import Actor
 from .attempt import Attempt
 from .dispatch import Dispatch, Entry, Key
-from .ports import Backend, Call, Executors, Kind
-from .prepare import Preparer
-from .turn import Turn
+from .ports import WAIT, Backend, Call, Executors
+from .prepare import Place, Preparer
+from .slowly import Slowly
+from .turn import Provisional, Turn
 
 if TYPE_CHECKING:
     from .engine import Engine
+
+LOOK_AGAIN = 0.25
+"""Seconds after which a place is asked for again that another engine held."""
 
 
 class _Active(Struct):
@@ -29,15 +32,20 @@ class _Active(Struct):
 
 
 class Starter:
-    """Starts what is ready as far as there are slots. Works inside an engine's turns."""
+    """Starts what is ready as far as there are slots. Works inside an engine's turns.
+
+    While ``held`` nothing starts.
+    """
 
     def __init__(
         self, engine: "Engine", dispatch: Dispatch, executors: Executors, backend: Backend
     ) -> None:
         self._engine = engine
         self._dispatch = dispatch
-        self._preparer = Preparer(executors, backend, dispatch)
+        self.preparer = Preparer(executors, backend, dispatch)
+        self._slowly = Slowly(engine, self, dispatch)
         self._active: dict[tuple[str, str], _Active] = {}
+        self.held = False
 
     @property
     def active(self) -> int:
@@ -45,7 +53,7 @@ class Starter:
         return len(self._active)
 
     def ended(self, call: Call) -> None:
-        """The attempt was reported: its slots are free."""
+        """The attempt is over: its slots are free."""
         active = self._active.pop((call.tree, call.task), None)
         if active is not None:
             self._dispatch.free(active.keys)
@@ -60,115 +68,136 @@ class Starter:
             waiting.cancel()
             self._dispatch.free(keys)
         actor.preparing.clear()
-        if actor.tree.ready:
+        if actor.tree.ready or actor.tree.delayed:
             self._dispatch.forget(actor)
         return [active.call for active in taken]
 
     def offer(self, actors: Iterable[Actor]) -> None:
         """Queue up what has become ready."""
-        offer = self._dispatch.offer
         for actor in actors:
             tree = actor.tree
             if tree.fresh:
                 fresh, tree.fresh = tree.fresh, []
                 for n in fresh:
-                    offer(actor, n, tree.at_n(n).spec.priority)
+                    self.offer_one(actor, n)
+
+    def offer_one(self, actor: Actor, n: int) -> None:
+        """Queue up a task that may start now."""
+        self._dispatch.offer(actor, n, actor.tree.at_n(n).spec.priority)
 
     def start_ready(self, turn: Turn) -> None:
         """Start the first ready tasks of all trees, until there are no slots for more."""
+        if self.held:
+            return
         for entry in self._dispatch.ready():
             actor, n = entry[2], entry[3]
-            if actor.driven and n in actor.tree.ready and n not in actor.preparing:
+            if actor.driven and n not in actor.preparing and self.is_startable(turn, actor, n):
                 self._try_start(turn, entry, actor, actor.tree.at_n(n))
 
+    def is_startable(self, turn: Turn, actor: Actor, n: int) -> bool:
+        """Whether the task may (still) start; its timer has told that its backoff is over."""
+        tree = actor.tree
+        return (n in tree.ready or n in tree.delayed) and not (tree.paused or tree.cancelling)
+
     def _try_start(self, turn: Turn, entry: Entry, actor: Actor, task: Task) -> None:
-        place = self._preparer.place(actor, task)
+        place = self.preparer.place(actor, task)
         if place is None:
-            self._refuse(turn, actor, task, self._preparer.no_executor(actor, task))
+            self.refuse(turn, actor, task, self.preparer.no_executor(actor, task))
             return
         kind, keys = place
+        if actor in turn.provisional and task.spec.policy.concurrency is not None:
+            self._engine.soon(actor, task.n)
+            return
         if not self._dispatch.take(entry, keys):
             return
-        if self._preparer.has_hooks or (actor.tree.blobs and actor.missing_blobs(task)):
-            waiting = self._engine.in_background(self._prepare_slowly(actor, task, kind, keys))
-            actor.preparing[task.n] = (waiting, keys)
+        if self.preparer.has_hooks or (actor.tree.blobs and actor.missing_blobs(task)):
+            self._slowly.prepare(actor, task, kind, keys)
         else:
-            self._start(turn, actor, task, kind, keys)
+            self._start(turn, actor, task, (kind, keys))
 
-    def _start(
-        self, turn: Turn, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]
-    ) -> None:
+    def _start(self, turn: Turn, actor: Actor, task: Task, place: Place) -> None:
+        kind, keys = place
         port = Attempt(self._engine, actor, task.spec.id, task.attempt + 1)
-        ready = self._preparer.prepare(actor, task, kind, port)
+        ready = self.preparer.prepare(actor, task, kind, port)
         if ready.call is None:
             self._dispatch.free(keys)
             assert ready.fault is not None
-            self._refuse(turn, actor, task, ready.fault)
+            self.refuse(turn, actor, task, ready.fault)
             return
-        self._launch(turn, actor, task, ready.call, keys, None)
+        self.launch(turn, actor, task, ready.call, keys, None)
 
-    def _launch(
+    def launch(
         self, turn: Turn, actor: Actor, task: Task, call: Call, keys: tuple[Key, ...],
         inputs: Raw | None,
     ) -> None:  # fmt: skip
-        actor.apply(decide.start(actor.tree, task.n, turn.stamp(actor), inputs=inputs))
+        """Decide the start; the call follows once it is durable."""
+        stamp = turn.stamp(actor, due=task.backoff.due if task.backoff else "")
+        if call.executor in self.preparer.waiting:
+            self._wait(turn, actor, task, call)
+            return
+        if task.spec.policy.concurrency is not None:
+            entry = self._dispatch.entry(actor, task.n, task.spec.priority)
+            turn.provisional[actor] = Provisional(actor, call, entry, keys, inputs, stamp)
+            return
+        actor.apply(decide.start(actor.tree, task.n, stamp, inputs=inputs))
         turn.touch(actor)
         if actor.tree.due:
             turn.follow(actor)
-        self._active[call.tree, call.task] = _Active(call, keys)
+        self.activate(call, keys)
         turn.launches.append((actor, call))
 
-    def _refuse(self, turn: Turn, actor: Actor, task: Task, fault: ErrorInfo) -> None:
-        """The task fails before its executor is reached."""
-        actor.apply(decide.start(actor.tree, task.n, turn.stamp(actor), fault=fault))
+    def activate(self, call: Call, keys: tuple[Key, ...]) -> None:
+        """The attempt holds these slots until it has ended."""
+        self._active[call.tree, call.task] = _Active(call, keys)
+
+    def _wait(self, turn: Turn, actor: Actor, task: Task, call: Call) -> None:
+        """What only waits is not called and holds nothing."""
+        stamp = turn.stamp(actor)
+        if call.executor == WAIT:
+            absolute = "until" in call.inputs
+            if absolute:
+                until = to_text(to_seconds(call.inputs["until"]))
+            else:
+                until = later(stamp.at, call.inputs["seconds"])
+            facts = decide.wait(actor.tree, task.n, stamp, until=until, absolute=absolute)
+        else:
+            facts = decide.wait_for_signal(actor.tree, task.n, stamp)
+        actor.apply(facts)
         turn.touch(actor)
         turn.follow(actor)
         self.offer((actor,))
 
-    async def _prepare_slowly(
-        self, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]
-    ) -> None:
-        """Fetch large results and let hooks have their say, holding the slots meanwhile."""
-        changed: Raw | None = None
-        call: Call | None = None
-        fault: ErrorInfo | None = None
-        try:
-            call, fault = await self._ready_with_blobs(actor, task, kind)
-            if call is not None and self._preparer.has_hooks:
-                inputs = await self._preparer.hooks(call)
-                if inputs is not None:
-                    changed = Raw(msgspec.json.encode(inputs))
-                    call = msgspec.structs.replace(call, inputs=inputs)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            this = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and this is not None and this.cancelling():
-                raise  # by `take_back`, which has freed the slots
-            fault = ErrorInfo(type(error).__name__, str(error) or "a pre-hook cancelled itself")
+    def refuse(self, turn: Turn, actor: Actor, task: Task, fault: ErrorInfo) -> None:
+        """The task fails before its executor is reached."""
+        stamp = turn.stamp(actor, due=task.backoff.due if task.backoff else "")
+        actor.apply(decide.start(actor.tree, task.n, stamp, fault=fault))
+        turn.touch(actor)
+        turn.follow(actor)
+        self.offer((actor,))
 
-        def decision(turn: Turn) -> tuple[Actor | None, None]:
-            if actor.preparing.pop(task.n, None) is None:
-                return None, None  # taken back meanwhile
-            if fault is not None or call is None:
-                self._dispatch.free(keys)
-                self._refuse(turn, actor, task, fault or ErrorInfo("not_prepared", ""))
-            else:
-                self._launch(turn, actor, task, call, keys, changed)
-            return actor, None
+    # -- starts that the store may refuse
 
-        self._engine.post(decision)
+    def accepted(self, start: Provisional) -> None:
+        """The store had a place for it."""
+        start.actor.accepted(start.facts)
+        self.activate(start.call, start.keys)
 
-    async def _ready_with_blobs(
-        self, actor: Actor, task: Task, kind: Kind
-    ) -> tuple[Call | None, ErrorInfo | None]:
-        """The call, its large results at hand whatever the actor lets go meanwhile."""
-        held: dict[str, bytes] = {}
-        for hash in actor.blobs_of(task):
-            known = actor.blob(hash)
-            if known is None:
-                known = await asyncio.to_thread(self._engine.journal.read_blob, hash)
-            held[hash] = known
-        port = Attempt(self._engine, actor, task.spec.id, task.attempt + 1)
-        ready = self._preparer.prepare(actor, task, kind, port, held)
-        return ready.call, ready.fault
+    def refused(self, start: Provisional) -> None:
+        """Somebody else holds the last place: look again a little later."""
+        self._dispatch.free(start.keys)
+        self._engine.loop.call_later(LOOK_AGAIN, self._engine.soon, start.actor, start.entry[3])
+
+    # -- after a restart
+
+    def reattach(self, actor: Actor, n: int) -> None:
+        """Look for the work of an attempt that began under a former engine."""
+        task = actor.tree.at_n(n)
+        place = self.preparer.place(actor, task)
+        assert place is not None, "missing executors were looked for"
+        self._dispatch.occupy(place[1])
+        self._slowly.reattach(actor, task, place[0], place[1])
+
+    def reattaches(self, actor: Actor, n: int) -> bool:
+        """Whether the executor of a task may find its work again."""
+        place = self.preparer.place(actor, actor.tree.at_n(n))
+        return place is not None and place[0].reattaches

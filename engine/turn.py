@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ..domain import decide
 from ..domain.decide import Stamp
+from ..domain.events import AnyEvent
 from .actor import Actor
-from .ports import Call
+from .dispatch import Entry, Key
+from .ports import Append, Call
 
 SMALL_BYTES = 64 * 1024
 EVENT_BYTES = 300
@@ -28,6 +30,32 @@ class Answer(Struct):
     value: Any
 
 
+class Provisional(Struct):
+    """A start that the store may refuse, because it needs a place under a concurrency key.
+
+    Its facts are stored behind all else of its tree, and applied once they are.
+    """
+
+    actor: Actor
+    call: Call
+    entry: Entry
+    keys: tuple[Key, ...]
+    inputs: Raw | None
+    stamp: Stamp
+    facts: list[AnyEvent] = []
+
+    def to_append(self) -> Append:
+        """The start, with those of the groups that begin with it."""
+        tree = self.actor.tree
+        task = tree.at_n(self.entry[3])
+        stamp = self.stamp.after(tree)
+        self.facts = [
+            *decide.start(tree, task.n, stamp, inputs=self.inputs),
+            *(decide.group_started(group, stamp) for group in decide.groups_to_start(tree, task)),
+        ]
+        return Append(tree.id, tree.version, self.facts, tree.index, keyed=True)
+
+
 class Turn:
     """Everything between two commits of one engine."""
 
@@ -35,13 +63,26 @@ class Turn:
         self._stamp = stamp
         self.touched: dict[Actor, None] = {}
         self.launches: list[tuple[Actor, Call]] = []
+        self.provisional: dict[Actor, Provisional] = {}
         self.answers: list[Answer] = []
         self.payload = 0
 
-    def stamp(self, actor: Actor) -> Stamp:
-        """This turn's time, never before the tree's last event."""
-        stamp = self._stamp
-        return stamp if stamp.at >= actor.tree.at else stamp.after(actor.tree)
+    @property
+    def at(self) -> str:
+        """The time of this turn."""
+        return self._stamp.at
+
+    def stamp(self, actor: Actor, *, due: str = "") -> Stamp:
+        """This turn's time, never before the tree's last event, nor before what was ``due``.
+
+        A clock that was set back makes no timer early.
+        """
+        at = max(self._stamp.at, actor.tree.at, due)
+        return self._stamp if at == self._stamp.at else Stamp(at, self._stamp.by)
+
+    def stamp_for(self, actor: Actor, by: str, cause: str) -> Stamp:
+        """The same for a command of somebody's."""
+        return Stamp(self.stamp(actor).at, by, cause)
 
     def touch(self, actor: Actor) -> None:
         """The actor has something to store, or to follow up."""
@@ -58,5 +99,5 @@ class Turn:
 
     def is_small(self) -> bool:
         """Whether the commit is small enough to be written without leaving the loop's thread."""
-        events = sum(len(actor.pending) for actor in self.touched)
+        events = sum(len(actor.pending) for actor in self.touched) + 2 * len(self.provisional)
         return events * EVENT_BYTES + self.payload <= SMALL_BYTES

@@ -12,7 +12,15 @@ from .rerun import Plan, plan, rerun
 from .stamp import Stamp
 from .steering import cancel_task, cancel_tree, pause, unpause
 from .submission import graph_faults, submit, unregistered
-from .waits import overdue, require_signal, signal, time_is_up, wait
+from .waits import (
+    overdue,
+    require_signal,
+    signal,
+    signal_inputs,
+    time_is_up,
+    wait,
+    wait_for_signal,
+)
 from .why import why
 
 __all__ = [
@@ -43,6 +51,7 @@ __all__ = [
     "rerun",
     "save",
     "signal",
+    "signal_inputs",
     "start",
     "stopped",
     "submit",
@@ -51,5 +60,6 @@ __all__ = [
     "unpause",
     "unregistered",
     "wait",
+    "wait_for_signal",
     "why",
 ]

@@ -74,7 +74,7 @@ def fail(
     if (refusal := _refusal(tree, task, attempt, stamp)) is not None:
         return refusal
     if task.n in tree.cancels:
-        return [cancelled(task, stamp, stopped=True)]
+        return [cancelled(task, stamp, stopped=True, reason=tree.cancels[task.n])]
     seconds = None
     if not final:
         seconds = delay(task, error, safe=safe, retry_after=retry_after, chance=chance)
@@ -96,7 +96,7 @@ def stopped(tree: Tree, id: str, attempt: int, stamp: Stamp, *, ended: bool) -> 
     task = known(tree, id)
     if not is_running(task, attempt) or task.n not in tree.cancels:
         return []
-    return [cancelled(task, stamp, stopped=ended)]
+    return [cancelled(task, stamp, stopped=ended, reason=tree.cancels[task.n])]
 
 
 def take_over(tree: Tree, id: str, attempt: int, stamp: Stamp) -> list[e.AnyEvent]:

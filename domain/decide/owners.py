@@ -28,15 +28,17 @@ def claim(tree: Tree, engine: str, stamp: Stamp, *, keep: Container[int] = ()) -
     return facts + [_interrupted(tree, task, ENGINE_LOST, stamp) for task in lost]
 
 
-def release(tree: Tree, stamp: Stamp, *, ended: Container[int] = ()) -> list[e.AnyEvent]:
+def release(
+    tree: Tree, stamp: Stamp, *, ended: Container[int] = (), keep: Container[int] = ()
+) -> list[e.AnyEvent]:
     """The engine lets go in good order: running attempts are interrupted, the tree is free.
 
-    ``ended`` are those that were asked to end and have.
+    ``ended`` are those that were asked to end and have; ``keep`` those that outlive any engine.
     """
     if tree.settled or tree.released:
         return []
     released = e.TreeReleased(at=stamp.at, by=stamp.by, cause=stamp.cause, engine=tree.engine)
-    running = [tree.at_n(n) for n in tree.running]
+    running = [tree.at_n(n) for n in tree.running if n not in keep]
     facts = [_interrupted(tree, t, SHUTDOWN, stamp, ended=t.n in ended) for t in running]
     return [*facts, released]
 
@@ -55,7 +57,7 @@ def _interrupted(
     """The attempt ended with its engine: the task is tried again, unless it may not be."""
     policy = task.spec.policy
     if task.n in tree.cancels:
-        return cancelled(task, stamp, stopped=ended)
+        return cancelled(task, stamp, stopped=ended, reason=tree.cancels[task.n])
     if policy.on_interrupt == "fail":
         error = ErrorInfo("interrupted", f"its engine stopped while it ran ({why})")
         return failed(task, task.attempt, error, stamp)

@@ -1,6 +1,6 @@
 """Whether a failed attempt is followed by another, and when."""
 
-from ..specs import ErrorInfo, RetryPolicy
+from ..specs import MAX_SECONDS, ErrorInfo, RetryPolicy
 from ..tree import Task
 
 TRANSIENT = "TransientError"
@@ -16,7 +16,8 @@ def delay(
     """Seconds until the next attempt; None where there is none.
 
     ``safe``: whether its executor tells that the call may be repeated (None: it does not tell).
-    ``retry_after`` is the least that the target asked for; ``chance`` in [0, 1) draws the jitter.
+    ``retry_after`` is the least that the target asked for, at most a year; ``chance`` in [0, 1)
+    draws the jitter.
     """
     policy, asked = DEFAULT, task.spec.policy
     if asked.retry is not None:
@@ -26,7 +27,8 @@ def delay(
     told = safe is not False if asked.retry is not None else safe is True
     if not (told or asked.idempotent):
         return None
-    return max(_backoff(policy, task.failures, chance), retry_after or 0.0)
+    asked_for = min(retry_after or 0.0, MAX_SECONDS)
+    return max(_backoff(policy, task.failures, chance), asked_for)
 
 
 def _retryable(error: ErrorInfo, policy: RetryPolicy) -> bool:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Raw, Struct
 from .. import events as e
 from ..errors import InvalidInput, InvalidTransition
 from ..specs import ErrorInfo, TaskSpec
+from ..time import later
 from ..tree import Task, Tree, Waiting
 from .attempts import deadline_of, failed, is_running, may_start
 from .stamp import Stamp
@@ -59,6 +60,14 @@ def wait(
     if signal is not None and (kept := tree.signals.get(signal)):
         facts.append(_completed(task, attempt, kept[0][1], stamp))
     return facts
+
+
+def wait_for_signal(tree: Tree, n: int, stamp: Stamp) -> list[e.AnyEvent]:
+    """A ready task begins to wait for the signal that it names."""
+    spec = tree.at_n(n).spec
+    timeout = signal_inputs(spec).timeout
+    until = None if timeout is None else later(stamp.at, timeout)
+    return wait(tree, n, stamp, until=until, signal=signal_name(spec))
 
 
 def signal(

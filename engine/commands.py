@@ -1,0 +1,165 @@
+"""What users ask of trees, by name: the same words here, in the inbox and on the wire."""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw, Struct, UnsetType
+
+from ..domain import decide, errors
+from ..domain.decide import Stamp
+from ..domain.errors import ApflowError, InvalidInput
+from ..domain.events import AnyEvent
+from ..domain.tree import Tree
+from .ports import SIGNAL, Command, Executors
+
+MAX_REASON = 1_000
+MAX_SIGNAL = 255
+MAX_PAYLOAD = 64 * 1024
+"""Bytes of JSON in the payload of one signal."""
+
+
+class Cancel(Struct, forbid_unknown_fields=True, frozen=True):
+    """The whole tree, or one task by id or key."""
+
+    task: str | None = None
+    reason: str = ""
+
+
+class Pause(Struct, forbid_unknown_fields=True, frozen=True):
+    """Of ``pause`` and ``unpause``."""
+
+    reason: str = ""
+
+
+class Rerun(Struct, forbid_unknown_fields=True, frozen=True):
+    """``way`` is failed, from or all; ``tasks`` are ids or keys, for ``from``."""
+
+    way: str = "failed"
+    tasks: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Signal(Struct, forbid_unknown_fields=True, frozen=True):
+    """``id`` makes it count once; without one that of the command does."""
+
+    name: str
+    id: str | None = None
+    payload: Raw | UnsetType = msgspec.UNSET
+
+
+Arguments = Cancel | Pause | Rerun | Signal
+KINDS: Mapping[str, type[Arguments]] = {
+    "cancel": Cancel,
+    "pause": Pause,
+    "unpause": Pause,
+    "rerun": Rerun,
+    "signal": Signal,
+}
+
+
+class Done(Struct, frozen=True):
+    """What a command came to: the tree's version behind it, unchanged where it changed nothing."""
+
+    version: int
+
+
+def read_arguments(command: Command) -> Arguments:
+    """Raises `InvalidInput`, without repeating what was given."""
+    kind = KINDS.get(command.name)
+    if kind is None:
+        raise InvalidInput(f"there is no command {command.name!r}; there are {', '.join(KINDS)}")
+    try:
+        return msgspec.json.decode(command.arguments, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the arguments of {command.name} are not usable: {error}") from error
+
+
+def decide_command(
+    tree: Tree, command: Command, stamp: Stamp, executors: Executors
+) -> list[AnyEvent]:
+    """The facts that the command makes; raises what refuses it."""
+    arguments = read_arguments(command)
+    if len(getattr(arguments, "reason", "")) > MAX_REASON:
+        raise InvalidInput(f"a reason has at most {MAX_REASON} characters")
+    match arguments:
+        case Cancel(task=str(task), reason=reason):
+            return decide.cancel_task(tree, _id_of(tree, task), stamp, reason=reason)
+        case Cancel(reason=reason):
+            return decide.cancel_tree(tree, stamp, reason=reason)
+        case Pause(reason=reason) if command.name == "pause":
+            return decide.pause(tree, stamp, reason=reason)
+        case Pause(reason=reason):
+            return decide.unpause(tree, stamp, reason=reason)
+        case Rerun(way=way, tasks=tasks, reason=reason):
+            return decide.rerun(tree, way, stamp, ids=tasks, reason=reason)
+        case Signal():
+            return _signal(tree, arguments, command, stamp, executors)
+
+
+def _id_of(tree: Tree, task: str) -> str:
+    found = tree.task(task) or tree.by_key(task)
+    if found is None:
+        raise InvalidInput(f"tree {tree.id} has no task {task!r}")
+    return found.spec.id
+
+
+def _signal(
+    tree: Tree, signal: Signal, command: Command, stamp: Stamp, executors: Executors
+) -> list[AnyEvent]:
+    id = command.id if signal.id is None else signal.id
+    for what, text in (("name", signal.name), ("id", id)):
+        if not 1 <= len(text) <= MAX_SIGNAL or "\0" in text:
+            raise InvalidInput(f"the {what} of a signal has 1 to {MAX_SIGNAL} characters, no NUL")
+    payload = None if isinstance(signal.payload, UnsetType) else signal.payload
+    if payload is not None and len(bytes(payload)) > MAX_PAYLOAD:
+        raise InvalidInput(f"the payload has more than {MAX_PAYLOAD} bytes")
+    signals = {n for n, ref in enumerate(tree.executors) if ref.id == SIGNAL}
+    if id not in tree.signal_ids:
+        value = None if payload is None else msgspec.json.decode(payload)
+        for task in decide.require_signal(tree, signal.name, signals):
+            schema = decide.signal_inputs(task.spec).schema
+            if schema is not None and (wrong := executors.payload_faults(schema, value)):
+                where = f"the payload does not fit what task {task.spec.label} asks for"
+                raise InvalidInput(f"{where}: {'; '.join(wrong)}")
+    return decide.signal(tree, id, signal.name, payload, stamp, signals=signals)
+
+
+# -- what an inbox holds
+
+_KNOWN: Mapping[str, type[ApflowError]] = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, ApflowError)
+}
+
+
+class _Outcome(Struct, omit_defaults=True):
+    version: int = 0
+    error: str = ""
+    message: str = ""
+
+
+def outcome_of(version: int) -> bytes:
+    """The JSON of a command that was carried out."""
+    return msgspec.json.encode(_Outcome(version))
+
+
+def refusal_of(error: ApflowError) -> bytes:
+    """The JSON of a command that was refused."""
+    return msgspec.json.encode(_Outcome(error=type(error).__name__, message=str(error)))
+
+
+def done_of(outcome: bytes) -> Done:
+    """What an outcome says; raises the error that it tells of."""
+    found = msgspec.json.decode(outcome, type=_Outcome)
+    if not found.error:
+        return Done(found.version)
+    kind = _KNOWN.get(found.error, ApflowError)
+    raise _retold(kind, found.message)
+
+
+def _retold(kind: type[ApflowError], message: str) -> ApflowError:
+    """An error of this class that says this, whatever its constructor takes."""
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    return error

@@ -1,0 +1,141 @@
+"""Commands that cross processes: asked for here, carried out by the engine that drives the tree."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from ..domain.errors import ApflowError, InvalidTransition, OwnedElsewhere, StoreError
+from .commands import Done, decide_command, done_of, outcome_of, refusal_of
+from .errand import Errand
+from .ports import Answered, Command, Inbox, Journal, Liveness, Subscription
+
+if TYPE_CHECKING:
+    from .actor import Actor
+    from .engine import Engine
+    from .turn import Decision, Turn
+
+log = logging.getLogger("aipartnerupflow.engine")
+
+PATIENCE = 5.0
+"""Seconds for which the owner of a tree may take to answer."""
+LOOK = 0.02
+"""Seconds between two looks for the answer, at first; up to ten times that."""
+AGAIN = 1.0
+"""Seconds to wait after the inbox could not be read."""
+
+
+class Asked:
+    """A command that its owner has not answered yet: it will be carried out, or refused."""
+
+    def __init__(self, command: Command, owner: str) -> None:
+        self.command, self.owner = command, owner
+
+
+class Sender:
+    """Has commands carried out, whoever drives their trees."""
+
+    def __init__(
+        self, journal: Journal, inbox: Inbox | None, liveness: Liveness, errand: Errand
+    ) -> None:
+        self._journal = journal
+        self._inbox = inbox
+        self._liveness = liveness
+        self._errand = errand
+
+    async def send(self, command: Command, *, patience: float = PATIENCE) -> Done | Asked:
+        """What came of it; `Asked` where the owner lives and takes longer than ``patience``.
+
+        Raises what refuses the command, `NotFound` for a tree that there is not.
+        """
+        left, sent = patience, False
+        pause = LOOK
+        while True:
+            owner = await asyncio.to_thread(self._living_owner, command.tree)
+            if owner is None or self._inbox is None:
+                try:
+                    return await asyncio.to_thread(self._errand.carry_out, command, left=sent)
+                except OwnedElsewhere as error:
+                    if self._inbox is None:
+                        raise
+                    owner = error.engine
+            assert self._inbox is not None
+            if not sent:
+                await asyncio.to_thread(self._inbox.send, command)
+                sent = True
+            outcome = await asyncio.to_thread(self._inbox.outcome, command.id)
+            if outcome is not None:
+                return done_of(outcome)
+            if left <= 0:
+                return Asked(command, owner)
+            await asyncio.sleep(pause)
+            left, pause = left - pause, min(pause * 1.5, LOOK * 10)
+
+    def _living_owner(self, tree: str) -> str | None:
+        owned = self._journal.owner(tree)
+        if owned is None or owned.released or not owned.engine:
+            return None
+        return owned.engine if self._liveness.alive(owned.engine) is not False else None
+
+
+class Mailroom:
+    """Takes what lies in the inbox for the trees of one engine."""
+
+    def __init__(self, engine: "Engine", inbox: Inbox, feed: Subscription) -> None:
+        self._engine = engine
+        self._inbox = inbox
+        self._feed = feed
+        self._taken: set[str] = set()
+
+    async def serve(self) -> None:
+        """Until cancelled: a store that cannot be read now is asked again."""
+        while True:
+            try:
+                await self._feed.mail()
+                if self._engine.actors:
+                    await self._take()
+            except StoreError as error:
+                log.info("the inbox cannot be read: %s", error)
+                await asyncio.sleep(AGAIN)
+
+    async def _take(self) -> None:
+        for command in await asyncio.to_thread(self._inbox.pending, self._engine.name):
+            if command.id not in self._taken:
+                self._taken.add(command.id)
+                self._engine.in_background(self._carry_out(command))
+
+    async def _carry_out(self, command: Command) -> None:
+        try:
+            outcome = await self._decided(command)
+            if outcome is not None:
+                answer = Answered(command.id, outcome)
+                await asyncio.to_thread(self._inbox.refuse, answer)
+        except StoreError as error:
+            log.warning("command %s was not answered yet: %s", command.id, error)
+        finally:
+            self._taken.discard(command.id)
+
+    async def _decided(self, command: Command) -> bytes | None:
+        """The outcome where it makes no event; None where it stands with its events."""
+        try:
+            version = await self._engine.post(self._decision(command))
+        except StoreError:
+            raise
+        except ApflowError as error:
+            return refusal_of(error)
+        return None if version is None else outcome_of(version)
+
+    def _decision(self, command: Command) -> "Decision":
+        def decision(turn: "Turn") -> "tuple[Actor | None, int | None]":
+            actor = self._engine.actors.get(command.tree)
+            if actor is None:
+                text = f"tree {command.tree} is no longer run by this engine; ask again"
+                raise InvalidTransition(text)
+            stamp = turn.stamp_for(actor, command.by, command.id)
+            facts = decide_command(actor.tree, command, stamp, self._engine.executors)
+            if not facts:
+                return None, actor.tree.version
+            actor.apply(facts)
+            actor.answered.append(Answered(command.id, outcome_of(actor.tree.version)))
+            return actor, None
+
+        return decision

@@ -1,0 +1,115 @@
+"""Preparing what takes its time: large results are fetched and hooks have their say."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Raw
+
+from ..domain import decide
+from ..domain.decide.attempts import is_running
+from ..domain.specs import ErrorInfo
+from ..domain.tree import Task
+from .actor import Actor
+from .attempt import Attempt
+from .dispatch import Dispatch, Key
+from .ports import Kind
+from .prepare import Ready
+from .turn import Turn
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .starting import Starter
+
+
+class Slowly:
+    """Prepares attempts beside the turns; they hold their slots meanwhile."""
+
+    def __init__(self, engine: "Engine", starter: "Starter", dispatch: Dispatch) -> None:
+        self._engine = engine
+        self._starter = starter
+        self._dispatch = dispatch
+
+    def prepare(self, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]) -> None:
+        """Start the task once all is there."""
+        waiting = self._engine.in_background(self._prepare(actor, task, kind, keys))
+        actor.preparing[task.n] = (waiting, keys)
+
+    def reattach(self, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]) -> None:
+        """Ask the executor for the attempt that began before."""
+        waiting = self._engine.in_background(self._reattach(actor, task, kind, keys))
+        actor.preparing[task.n] = (waiting, keys)
+
+    async def _prepare(self, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]) -> None:
+        changed: Raw | None = None
+        ready = Ready(None)
+        try:
+            ready = await self._with_blobs(actor, task, kind, task.attempt + 1)
+            preparer = self._starter.preparer
+            if ready.call is not None and preparer.has_hooks:
+                inputs = await preparer.hooks(ready.call)
+                if inputs is not None:
+                    changed = Raw(msgspec.json.encode(inputs))
+                    ready.call = msgspec.structs.replace(ready.call, inputs=inputs)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            this = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and this is not None and this.cancelling():
+                raise  # by `take_back`, which has freed the slots
+            text = str(error) or "a pre-hook cancelled itself"
+            ready = Ready(None, ErrorInfo(type(error).__name__, text))
+
+        def decision(turn: Turn) -> tuple[Actor | None, None]:
+            if actor.preparing.pop(task.n, None) is None:
+                return None, None  # taken back meanwhile
+            self._begin(turn, actor, task, ready, keys, changed)
+            return actor, None
+
+        self._engine.post(decision)
+
+    def _begin(
+        self, turn: Turn, actor: Actor, task: Task, ready: Ready, keys: tuple[Key, ...],
+        changed: Raw | None,
+    ) -> None:  # fmt: skip
+        """Start it, unless something else has happened to it meanwhile."""
+        starter = self._starter
+        if not starter.is_startable(turn, actor, task.n):
+            self._dispatch.free(keys)
+        elif ready.call is None:
+            self._dispatch.free(keys)
+            starter.refuse(turn, actor, task, ready.fault or ErrorInfo("not_prepared", ""))
+        elif task.spec.policy.concurrency is not None and actor in turn.provisional:
+            self._dispatch.free(keys)
+            self._engine.soon(actor, task.n)
+        else:
+            starter.launch(turn, actor, task, ready.call, keys, changed)
+
+    async def _reattach(self, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]) -> None:
+        ready = await self._with_blobs(actor, task, kind, task.attempt)
+
+        def decision(turn: Turn) -> tuple[Actor | None, None]:
+            if actor.preparing.pop(task.n, None) is None:
+                return None, None
+            if ready.call is None or not is_running(task, task.attempt):
+                self._dispatch.free(keys)
+                stamp = turn.stamp(actor)
+                actor.apply(decide.lost(actor.tree, task.spec.id, task.attempt, stamp))
+                return actor, None
+            call = msgspec.structs.replace(ready.call, reattach=True)
+            self._starter.activate(call, keys)
+            turn.launches.append((actor, call))
+            return actor, None
+
+        self._engine.post(decision)
+
+    async def _with_blobs(self, actor: Actor, task: Task, kind: Kind, attempt: int) -> Ready:
+        """The call, its large results at hand whatever the actor lets go meanwhile."""
+        held: dict[str, bytes] = {}
+        for hash in actor.blobs_of(task):
+            known = actor.blob(hash)
+            if known is None:
+                known = await asyncio.to_thread(self._engine.journal.read_blob, hash)
+            held[hash] = known
+        port = Attempt(self._engine, actor, task.spec.id, attempt)
+        return self._starter.preparer.prepare(actor, task, kind, port, held, attempt=attempt)

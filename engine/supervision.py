@@ -1,0 +1,132 @@
+"""Attempts under way: how long they may take, how long they may be silent, and how they are ended.
+
+All of it is measured by the loop's monotonic clock and lives with the engine: after a restart an
+attempt is a new one, or one that was taken over, whose time begins again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ..domain import decide
+from ..domain.decide.attempts import is_running
+from ..domain.events import AnyEvent
+from ..domain.specs import NO_POLICY, ErrorInfo, Policy
+from ..domain.tree import Task
+from .attempt import Attempt
+from .ports import Backend, Call, Returned
+
+if TYPE_CHECKING:
+    from .actor import Actor
+    from .engine import Engine
+    from .turn import Turn
+
+
+class _Watched(Struct):
+    """An attempt that was called: what looks after it, and whether it is being ended."""
+
+    actor: "Actor"
+    call: Call
+    timers: list[asyncio.TimerHandle]
+    ending: bool = False
+
+
+class Supervisor:
+    """Watches the attempts of one engine and ends those that are to end."""
+
+    def __init__(self, engine: "Engine", backend: Backend) -> None:
+        self._engine = engine
+        self._backend = backend
+        self._watched: dict[tuple[str, str], _Watched] = {}
+
+    def began(self, actor: "Actor", call: Call, policy: Policy) -> None:
+        """The executor of ``call`` was called."""
+        watched = _Watched(actor, call, [])
+        self._watched[call.tree, call.task] = watched
+        if policy is NO_POLICY:
+            return
+        loop = self._engine.loop
+        if policy.timeout is not None:
+            text = f"the attempt took longer than {policy.timeout:g} s"
+            error = _timeout("attempt_timeout", text)
+            watched.timers.append(loop.call_later(policy.timeout, self._end, watched, error))
+        if policy.heartbeat is not None:
+            self._listen(watched, policy.heartbeat, loop.time())
+
+    def ended(self, call: Call) -> None:
+        """The attempt is over."""
+        watched = self._watched.pop((call.tree, call.task), None)
+        if watched is not None:
+            for timer in watched.timers:
+                timer.cancel()
+
+    def forget(self, calls: list[Call]) -> None:
+        """These are not ours to end any more."""
+        for call in calls:
+            self.ended(call)
+
+    def end_cancelled(self, actor: "Actor") -> None:
+        """End what was asked to end, once that is durable; what is looked for, once it is found."""
+        tree = actor.tree
+        for n in tree.cancels.keys() - tree.orphans.keys():
+            watched = self._watched.get((tree.id, tree.at_n(n).spec.id))
+            if watched is not None:
+                self._end(watched, None)
+
+    def overdue(self, actor: "Actor", task: Task) -> None:
+        """The deadline of a running task has passed."""
+        watched = self._watched.get((actor.tree.id, task.spec.id))
+        if watched is not None:
+            self._end(watched, decide.overdue(task), final=True)
+
+    def _listen(self, watched: _Watched, silence: float, heard: float) -> None:
+        """Look again when the attempt would have been silent for too long."""
+        loop = self._engine.loop
+        port = watched.call.port
+        if isinstance(port, Attempt):
+            heard = max(heard, port.heard)
+        if loop.time() - heard >= silence:
+            error = _timeout("heartbeat_timeout", f"no sign of life for {silence:g} s")
+            self._end(watched, error)
+        else:
+            at = heard + silence
+            watched.timers = [timer for timer in watched.timers if timer.when() > loop.time()]
+            watched.timers.append(loop.call_at(at, self._listen, watched, silence, heard))
+
+    def _end(self, watched: _Watched, error: ErrorInfo | None, *, final: bool = False) -> None:
+        if watched.ending or not self._engine.drives(watched.actor):
+            return
+        watched.ending = True
+        self._engine.in_background(self._stop(watched, error, final))
+
+    async def _stop(self, watched: _Watched, error: ErrorInfo | None, final: bool) -> None:
+        """End it for good, then say what came of it: a result that it still gave to a cancel."""
+        actor, call = watched.actor, watched.call
+        stopped = await self._backend.stop(call)
+
+        def decision(turn: "Turn") -> tuple["Actor | None", None]:
+            if not self._engine.drives(actor):
+                return None, None
+            self._engine.attempt_ended(call)
+            tree = actor.tree
+            task = tree.task(call.task)
+            if task is None or not is_running(task, call.attempt):
+                return None, None
+            facts: Sequence[AnyEvent]
+            if error is not None and task.n not in tree.cancels:
+                facts = self._engine.judge.failure(turn, actor, call, error, final=final)
+            elif isinstance(stopped.outcome, Returned):
+                facts = self._engine.judge.facts(turn, actor, call, stopped.outcome)
+            else:
+                stamp = turn.stamp(actor)
+                facts = decide.stopped(tree, call.task, call.attempt, stamp, ended=stopped.ended)
+            actor.apply(facts)
+            return actor, None
+
+        self._engine.post(decision)
+
+
+def _timeout(type: str, message: str) -> ErrorInfo:
+    return ErrorInfo(type, message, ("TimeoutError", "TransientError"))

@@ -1,0 +1,165 @@
+"""From a turn to the store, through bad times: what cannot be stored now is given again.
+
+While the store is full, locked or out of reach nothing new is decided, what runs goes on, and what
+the last turn came to is given to the store again and again until it takes it. So nothing that was
+reported is lost, and a commit whose fate is unknown is stored once.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ..domain.errors import (
+    ApflowError,
+    CommitUnknown,
+    NewerEvent,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+)
+from .actor import Actor
+from .commit import Committer, Results
+from .ports import Unit
+from .turn import Provisional, Turn
+
+if TYPE_CHECKING:
+    import asyncio
+
+log = logging.getLogger("aipartnerupflow.engine")
+
+SAVE_DEADLINE = 10.0
+"""Seconds after which those who wait for a commit are told that it is not known to be stored."""
+STALL = 0.5
+"""A commit that takes longer shows as degraded. Seconds."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between two attempts to store the same."""
+
+
+class Health(Struct, frozen=True):
+    """``degraded`` says why nothing new is taken on; empty while all is well."""
+
+    degraded: str = ""
+
+
+class Write(Struct):
+    """What is stored of one tree in a turn; ``start`` where it is a start that needs a place."""
+
+    actor: Actor
+    unit: Unit
+    start: Provisional | None = None
+    error: ApflowError | None = None
+
+
+Written = Callable[[Turn, Sequence[Write]], None]
+
+
+class Writing:
+    """One commit after the other. ``written`` is called in the loop once its outcome is known."""
+
+    def __init__(
+        self, loop: "asyncio.AbstractEventLoop", committer: Committer, written: Written
+    ) -> None:
+        self._loop = loop
+        self._committer = committer
+        self._written = written
+        self._began = 0.0
+        self._pause = FIRST_PAUSE
+        self._reason = ""
+        self._late: asyncio.TimerHandle | None = None
+        self.busy = False
+
+    @property
+    def health(self) -> Health:
+        """How it stands; seen within a second of the first sign."""
+        if self._reason:
+            return Health(self._reason)
+        if self.busy and self._loop.time() - self._began > STALL:
+            return Health("the store has not answered for a while; waiting for it")
+        return Health()
+
+    def write(self, turn: Turn, writes: Sequence[Write], *, idle: bool) -> None:
+        """Store all in one transaction; in this thread where that is quicker and hurts nobody."""
+        units = [write.unit for write in writes]
+        self._began = self._loop.time()
+        small = turn.is_small() and not self._reason
+        if self._committer.may_inline(idle=idle, small=small):
+            self._done(turn, writes, writes, self._committer.commit(units))
+            return
+        self.busy = True
+        self._submit(turn, writes, writes)
+
+    def _submit(self, turn: Turn, writes: Sequence[Write], todo: Sequence[Write]) -> None:
+        def done(results: Results) -> None:
+            try:
+                self._loop.call_soon_threadsafe(self._done, turn, writes, todo, results)
+            except RuntimeError:
+                log.warning("the event loop ended before its last commit was answered")
+
+        try:
+            self._committer.submit([write.unit for write in todo], done)
+        except StoreUnavailable as error:  # the store was closed
+            self._conclude(turn, writes, [(write, error) for write in todo])
+
+    def _done(
+        self, turn: Turn, writes: Sequence[Write], todo: Sequence[Write], results: Results
+    ) -> None:
+        """Settle what is settled; give the rest to the store again."""
+        again: list[Write] = []
+        for write, error in zip(todo, results, strict=True):
+            write.error = error
+            if _may_heal(write, error):
+                again.append(write)
+        if not again:
+            self._healthy()
+            self._conclude(turn, writes, ())
+            return
+        self._degrade(turn, str(again[0].error))
+        self._loop.call_later(self._pause, self._submit, turn, writes, again)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    def _conclude(
+        self, turn: Turn, writes: Sequence[Write], failed: Sequence[tuple[Write, ApflowError]]
+    ) -> None:
+        for write, error in failed:
+            write.error = error
+        self.busy = False
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        self._written(turn, writes)
+
+    def _degrade(self, turn: Turn, reason: str) -> None:
+        self.busy = True
+        if not self._reason:
+            log.warning("nothing new is taken on until the store is back: %s", reason)
+        self._reason = reason
+        if self._late is None:
+            self._late = self._loop.call_later(SAVE_DEADLINE, self._tell, turn)
+
+    def _tell(self, turn: Turn) -> None:
+        """Those who wait shall not wait for ever; what they asked for is not given up."""
+        for answer in turn.answers:
+            if not answer.future.done():
+                answer.future.set_exception(
+                    CommitUnknown(
+                        f"not stored within {SAVE_DEADLINE:.0f} s, but not given up either: "
+                        f"{self._reason} Look at the tree before you repeat the command."
+                    )
+                )
+
+    def _healthy(self) -> None:
+        if self._reason:
+            log.warning("the store is back")
+        self._reason, self._pause = "", FIRST_PAUSE
+
+
+def _may_heal(write: Write, error: ApflowError | None) -> bool:
+    """Whether the same may be stored later; a tree that was never stored is refused at once.
+
+    What is damaged or was written by a later version does not heal.
+    """
+    if not isinstance(error, StoreError) or isinstance(error, StoreCorrupt | NewerEvent):
+        return False
+    return bool(write.actor.stored) or isinstance(error, CommitUnknown)
