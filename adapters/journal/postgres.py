@@ -10,7 +10,7 @@ which the server ends when this process stands still in it.
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import eventsourcing.postgres as library
@@ -29,19 +29,21 @@ from .postgres_arrays import Texts
 from .postgres_connect import (
     IDLE_TIMEOUT,
     Datastore,
-    Writer,
     parameters,
     query,
     storable,
 )
-from .postgres_faults import from_postgres
+from .postgres_faults import translated
 from .postgres_reads import PostgresReads
 from .postgres_rows import MAX_BYTES, Rows, cut, rows_of, size_of, store
 from .postgres_schema import make_schema
+from .postgres_writer import Writer
 from .sql import statements
 
 PATIENCE = 10.0
-"""Seconds for which a lost server may take to come back and say whether a commit happened."""
+"""Seconds from the beginning of a save in which a lost server may come back and say whether it
+happened. It is asked once in any case.
+"""
 
 _sql = statements("postgres")
 
@@ -55,6 +57,7 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         self._writing = threading.Lock()
         self._heads = Heads()
         self._writer = Writer(datastore)
+        self._begun = 0.0
         self._closed = False
 
     def create_table(self) -> None:
@@ -75,11 +78,15 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         """See `journal.Recorder.record`."""
         with self._writing, self._translated():
             self._check_open()
+            self._begun = time.monotonic()
             connection = self._writer.connection()
             try:
                 heads, position = self._write(connection, batches)
             except BaseException:
                 self._heads.forget(batches)
+                if not self._writer.in_doubt():
+                    for batch in batches:
+                        batch.hashes = []
                 raise
             self._heads.keep(batches, heads)
             return position
@@ -147,15 +154,12 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         """See `journal.Recorder.hash_at`. Tells what has become of a commit whose connection was
         lost: waits for the writers at work, and for a server that restarts.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = self._begun + PATIENCE
         while True:
             try:
                 with self._writing, self._translated():
                     self._check_open()
-                    cursor = self._writer.connection().cursor(binary=True, row_factory=tuple_row)
-                    cursor.execute(query(_sql.await_writer), prepare=True)
-                    row = cursor.execute(query(_sql.hash_at), (tree, version)).fetchone()
-                    return None if row is None else row[0]
+                    return self._writer.hash_at(tree, version, until=deadline)
             except StoreUnavailable:
                 if self._closed or time.monotonic() > deadline:
                     raise
@@ -229,13 +233,8 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         if self._closed:
             raise StoreUnavailable(f"the store {self.store.label} was closed; open it again")
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except psycopg.Error as error:
-            text = self.store.hidden(error.diag.message_primary or str(error))
-            raise from_postgres(error, self.store.label, " ".join(text.split())) from error
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self.store)
 
 
 class Factory(library.PostgresFactory):

@@ -1,6 +1,5 @@
 """Connections to PostgreSQL: where to, and what each of ours must be set to."""
 
-import select
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, LiteralString, cast
 
@@ -8,11 +7,11 @@ import eventsourcing.postgres as library
 import psycopg
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
 from ...domain.errors import InvalidInput
 from .postgres_arrays import clean, register
+from .postgres_bounded import Bounded
 from .sql import statements
 
 LOCK_TIMEOUT = 10
@@ -114,7 +113,7 @@ class Datastore(library.PostgresDatastore):
         )  # fmt: skip
         self.pool = library.ConnectionPool(
             get_password_func=get_password,
-            connection_class=Connection[DictRow],
+            connection_class=Bounded[DictRow],
             kwargs={**self.parameters, "row_factory": dict_row},
             open=False,
             configure=self.after_connect_func(),
@@ -141,14 +140,20 @@ class Datastore(library.PostgresDatastore):
     def register_type_adapters(self) -> None:
         """Nothing: the library would connect here, for a composite type that we do without."""
 
-    def connect(self) -> Connection[DictRow]:
-        """The writer's connection. Its statements find rows by key, however the tables look to the
+    def connect(self, *, patience: float | None = None) -> Bounded[DictRow]:
+        """A connection that writes. Its statements find rows by key, however the tables look to the
         planner: a plan made while they were empty would scan them for ever.
+
+        ``patience``: seconds for which the server may be silent, at least 2 for letting us in.
         """
         wanted = dict(self.parameters)
         if self._get_password is not None:
             wanted["password"] = self._get_password()
-        connection = Connection[DictRow].connect(**wanted, row_factory=dict_row)
+        if patience is not None:
+            wanted["connect_timeout"] = max(2, int(patience))
+        connection = Bounded[DictRow].connect(**wanted, row_factory=dict_row)
+        if patience is not None:
+            connection.patience = max(2.0, patience)
         try:
             self.after_connect_func()(connection)
             connection.execute(query(_sql.configure_writer))
@@ -162,39 +167,3 @@ class Datastore(library.PostgresDatastore):
         """The text without the password, should it be in it."""
         password = self.parameters.get("password")
         return text.replace(password, "***") if password else text
-
-
-class Writer:
-    """The connection that writes; a new one where the server has ended the last."""
-
-    def __init__(self, datastore: Datastore) -> None:
-        self._datastore = datastore
-        self._held: Connection[DictRow] | None = None
-
-    def connection(self) -> Connection[DictRow]:
-        """A connection that was alive a moment ago, outside any transaction."""
-        if self._held is not None and _is_lost(self._held):
-            self.close()
-        if self._held is None:
-            self._held = self._datastore.connect()
-        return self._held
-
-    def close(self) -> None:
-        """Idempotent."""
-        if self._held is not None:
-            self._held.close()
-            self._held = None
-
-
-def _is_lost(connection: Connection[Any]) -> bool:
-    """Whether the server has ended an idle connection, found out without asking it."""
-    if connection.closed or connection.info.transaction_status is not TransactionStatus.IDLE:
-        return True
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    try:
-        while poll.poll(0):
-            connection.pgconn.consume_input()
-    except psycopg.OperationalError:
-        return True
-    return False

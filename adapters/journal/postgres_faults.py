@@ -1,6 +1,8 @@
 """From PostgreSQL's errors to ours, told so that an operator knows what to do."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import errors
@@ -15,6 +17,7 @@ from ...domain.errors import (
     StoreUnavailable,
 )
 from .faults import VersionTaken
+from .postgres_connect import Datastore
 
 _KEY = re.compile(r"=\((.*)\)")
 
@@ -22,6 +25,16 @@ _BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
 _DAMAGED = (errors.DataCorrupted, errors.IndexCorrupted)
 _NO_TABLES = (errors.UndefinedTable, errors.UndefinedFunction, errors.UndefinedColumn)
 _REFUSED = ("authentication failed", "no password supplied", "pg_hba.conf", "does not exist")
+
+
+@contextmanager
+def translated(store: Datastore) -> Iterator[None]:
+    """psycopg's errors in the block as ours."""
+    try:
+        yield
+    except psycopg.Error as error:
+        text = store.hidden(error.diag.message_primary or str(error))
+        raise from_postgres(error, store.label, " ".join(text.split())) from error
 
 
 def from_postgres(error: psycopg.Error, store: str, text: str) -> Exception:
