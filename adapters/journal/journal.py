@@ -1,24 +1,35 @@
 """The `Journal` port over a recorder: what is common to all stores."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from msgspec import Struct
 
-from ...domain.errors import IdTaken, NotFound, StaleVersion, StoreError, StoreUnavailable
+from ...domain.errors import (
+    CommandAnswered,
+    IdTaken,
+    NotFound,
+    SlotTaken,
+    StaleVersion,
+    StoreError,
+)
 from ...domain.events import AnyEvent, Recorded
 from ...engine.ports import Append, OpenTree, Unit
 from ...projections.status import Changes, changes
 from .chain import first_broken
 from .faults import VersionTaken
 from .mapper import HashedEvent, StructMapper
+from .unknown import Unknown
 
 PAGE = 5_000
 """Rows fetched at a time: `select_events` of the library would load a whole stream."""
 
 
 class Batch(Struct, gc=False):
-    """All of one stream in a transaction, ready to be stored. The recorder fills in ``hashes``."""
+    """All of one stream in a transaction, ready to be stored.
+
+    The recorder fills in ``hashes``; it leaves or makes them empty where it failed before a commit.
+    """
 
     tree: str
     expected: int
@@ -49,7 +60,9 @@ class Recorder(Protocol):
         """
 
     def hash_at(self, tree: str, version: int) -> bytes | None:
-        """The stored hash of one event."""
+        """The stored hash of one event. What is told after a failed `record` is final: nothing of
+        that is under way any more. Raises `StoreError` as long as that cannot be told.
+        """
 
     def stream(self, tree: str, after: int, limit: int) -> Sequence[Row]:
         """At most ``limit`` events of a stream after version ``after``."""
@@ -94,26 +107,42 @@ class EventJournal:
         self.recorder = recorder
         self.mapper = mapper
         self.commits = 0
+        self._unknown = Unknown(recorder)
 
     def append(self, units: Sequence[Unit]) -> int:
         """See `engine.ports.Journal.append`."""
-        streams: dict[str, list[Append]] = {}
-        for unit in units:
-            for append in unit:
-                streams.setdefault(append.tree, []).append(append)
-        batches = [self._batch(_joined(stream)) for stream in streams.values()]
-        try:
-            position = self.recorder.record(batches)
-        except VersionTaken as error:
-            raise self._stale(batches) from error
-        except IdTaken as error:
-            raise IdTaken(error.ids or self._taken(batches)) from error
-        except StoreError:
-            if not self._is_stored(batches):
-                raise
-            position = self.recorder.position()
+        given = [append for unit in units for append in unit]
+        left = self._unknown.left(given)
+        while left:
+            batches = self._batches(left)
+            try:
+                position = self._record(left, batches)
+                break
+            except (VersionTaken, StaleVersion, IdTaken, SlotTaken, CommandAnswered) as error:
+                rest = self._unknown.left(left)  # was it one's own earlier try?
+                if rest is left:
+                    self._refuse(error, batches)
+                left = rest
+        else:
+            position = self._unknown.position()
+        self._unknown.forget(given)
         self.commits += 1
         return position
+
+    def _record(self, appends: Sequence[Append], batches: Sequence[Batch]) -> int:
+        try:
+            return self.recorder.record(batches)
+        except StoreError as error:
+            position = self._unknown.resolve(appends, batches, error)
+            if position is None:
+                raise
+            return position
+
+    def _batches(self, appends: Sequence[Append]) -> list[Batch]:
+        streams: dict[str, list[Append]] = {}
+        for append in appends:
+            streams.setdefault(append.tree, []).append(append)
+        return [self._batch(_joined(stream)) for stream in streams.values()]
 
     def _batch(self, append: Append) -> Batch:
         first = append.expected + 1
@@ -124,6 +153,14 @@ class EventJournal:
             changes(append.events, first, append.index),
             append.blobs,
         )
+
+    def _refuse(self, error: Exception, batches: Sequence[Batch]) -> NoReturn:
+        """Say more than the recorder could."""
+        if isinstance(error, VersionTaken):
+            raise self._stale(batches) from error
+        if isinstance(error, IdTaken) and not error.ids:
+            raise IdTaken(self._taken(batches)) from error
+        raise error
 
     def _stale(self, batches: Sequence[Batch]) -> StaleVersion:
         """Which of the batches was in conflict."""
@@ -138,24 +175,6 @@ class EventJournal:
         tasks = [spec.id for batch in batches for _, spec, _ in batch.changes.added]
         trees = [batch.tree for batch in batches if batch.expected == 0]
         return recorder.ids_taken(tasks) or [id for id in trees if recorder.hash_at(id, 1)]
-
-    def _is_stored(self, batches: Sequence[Batch]) -> bool:
-        """Whether a commit that reported an error happened all the same.
-
-        With its random salt the hash of an event is unique: the one at our version is ours or not.
-        """
-        try:
-            return all(
-                batch.hashes
-                and self.recorder.hash_at(batch.tree, batch.expected + len(batch.stored))
-                == batch.hashes[-1]
-                for batch in batches
-            )
-        except StoreError as error:
-            raise StoreUnavailable(
-                "the store was lost in the middle of a commit, and whether it was stored cannot "
-                f"be found out. Look at the tree before you repeat the command. ({error})"
-            ) from error
 
     def read(self, tree: str, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
         """See `engine.ports.Journal.read`."""
