@@ -1,83 +1,25 @@
 """Trees and facts in few words, for tests that should read like sentences.
 
-A task is written ``"[parent/]id[(executor)] [<- dependency[?] …]"``: ``"g/c <- a b?"`` is the task
-``c`` in ``g``, which requires ``a`` and waits for the end of ``b``. The first task of a tree is its
-root, the parent of all that name no other. A task with children is a group, and one without is run
-by the executor `WORK`, unless an executor is written: ``"p(build)"``. ``"x()"`` has none at all.
-
-Facts made here leave `at`, `by` and `cause` open: ``""``, which `given` takes for "whatever it is".
+Tasks are written as in `tasks`: ``"[parent/]id[(executor)] [<- dependency[?] …]"``. Facts made here
+leave `at`, `by` and `cause` open: ``""``, which `given` takes for "whatever it is".
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from msgspec import Raw, json, structs
+from msgspec import UNSET, json
 
 from ..domain import events as e
 from ..domain.events import AnyEvent, Recorded
-from ..domain.specs import (
-    DEFAULT_PRIORITY,
-    EMPTY_OBJECT,
-    Dependency,
-    ErrorInfo,
-    ExecutorRef,
-    TaskSpec,
-)
+from ..domain.specs import Concurrency, ErrorInfo, ExecutorRef, TaskSpec
+from .tasks import WORK as WORK
+from .tasks import raw as raw
+from .tasks import specs as specs
+from .tasks import task as task
 
-WORK = "work"
-"""The executor of tasks that name none and have no children."""
 UID = "00000000-0000-4000-8000-000000000000"
 OPEN = ""
 """In `at`, `by` and `cause` of an expected fact: anything will do."""
-
-_WRITTEN = re.compile(
-    r"((?P<parent>[\w.:-]+)/)?(?P<id>[\w.:-]+)(\((?P<executor>\w*)\))?(\s*<-\s*(?P<needs>\S.*))?"
-)
-
-
-def raw(value: Any) -> Raw:
-    """A Python value as the JSON bytes that specifications and facts hold."""
-    return Raw(json.encode(value))
-
-
-def task(
-    written: str,
-    *,
-    name: str = "",
-    key: str = "",
-    priority: int = DEFAULT_PRIORITY,
-    inputs: Any = None,
-    params: Any = None,
-    schemas: Any = None,
-) -> TaskSpec:
-    """One specification; ``inputs``, ``params`` and ``schemas`` are Python values."""
-    match = _WRITTEN.fullmatch(written)
-    if match is None:
-        raise ValueError(f"{written!r} is not written as [parent/]id[(executor)] [<- dependency …]")
-    if match["executor"] is not None:
-        params = {"executor_id": match["executor"]} | (params or {})
-    return TaskSpec(
-        id=match["id"],
-        name=name or match["id"],
-        key=key,
-        parent=match["parent"],
-        dependencies=tuple(
-            Dependency(word.removesuffix("?"), not word.endswith("?"))
-            for word in (match["needs"] or "").split()
-        ),
-        inputs=EMPTY_OBJECT if inputs is None else raw(inputs),
-        params=EMPTY_OBJECT if params is None else raw(params),
-        schemas=EMPTY_OBJECT if schemas is None else raw(schemas),
-        priority=priority,
-    )
-
-
-def specs(*written: str | TaskSpec) -> tuple[TaskSpec, ...]:
-    """The specifications of a whole tree; the first is the root."""
-    read = [task(word) if isinstance(word, str) else word for word in written]
-    root = read[0]
-    return (root, *(s if s.parent else structs.replace(s, parent=root.id) for s in read[1:]))
 
 
 def draft(*written: str | TaskSpec, owner: str | None = None) -> list[AnyEvent]:
@@ -144,14 +86,46 @@ def released(engine: str = "engine-1") -> e.TreeReleased:
     return e.TreeReleased(at=OPEN, by=OPEN, cause=OPEN, engine=engine)
 
 
-def started(id: str, attempt: int = 1, *, called: bool = True) -> e.TaskStarted:
+def started(
+    id: str, attempt: int = 1, *, called: bool = True, generation: int = 1,
+    slot: Concurrency | None = None,
+) -> e.TaskStarted:  # fmt: skip
     """An attempt began."""
-    return e.TaskStarted(at=OPEN, by=OPEN, cause=OPEN, task=id, attempt=attempt, called=called)
+    return e.TaskStarted(
+        at=OPEN, by=OPEN, cause=OPEN, task=id,
+        attempt=attempt, generation=generation, called=called, slot=slot,
+    )  # fmt: skip
 
 
-def group_started(id: str) -> e.TaskStarted:
+def group_started(id: str, attempt: int = 1, *, generation: int = 1) -> e.TaskStarted:
     """A group began: no executor is called."""
-    return started(id, called=False)
+    return started(id, attempt, called=False, generation=generation)
+
+
+def taken_over(
+    id: str, attempt: int = 1, *, engine: str = "engine-1", epoch: int = 1
+) -> e.AttemptTakenOver:
+    """An attempt that outlived its engine was found."""
+    return e.AttemptTakenOver(
+        at=OPEN, by=OPEN, cause=OPEN, task=id, attempt=attempt, engine=engine, epoch=epoch
+    )
+
+
+def waiting(
+    id: str, until: str | None = None, *, signal: str | None = None, absolute: bool = False,
+    attempt: int = 1,
+) -> e.TaskWaiting:  # fmt: skip
+    """A task that began without a call waits."""
+    return e.TaskWaiting(
+        at=OPEN, by=OPEN, cause=OPEN, task=id,
+        attempt=attempt, until=until, signal=signal, absolute=absolute,
+    )  # fmt: skip
+
+
+def signal(id: str, name: str, payload: Any = UNSET) -> e.SignalReceived:
+    """Something outside said ``name``; ``payload``, if there is one, is a Python value."""
+    body = UNSET if payload is UNSET else raw(payload)
+    return e.SignalReceived(at=OPEN, by=OPEN, cause=OPEN, id=id, name=name, payload=body)
 
 
 def progressed(id: str, progress: float, message: str = "", attempt: int = 1) -> e.TaskProgressed:
@@ -181,11 +155,60 @@ def failed(id: str, type: str = "Broken", message: str = "", attempt: int = 1) -
     return e.TaskFailed(at=OPEN, by=OPEN, cause=OPEN, task=id, attempt=attempt, error=error)
 
 
+def attempt_failed(
+    id: str, retry_at: str, type: str = "TransientError", message: str = "", attempt: int = 1
+) -> e.AttemptFailed:
+    """An attempt ended in an error, and another one follows."""
+    error = ErrorInfo(type, message)
+    return e.AttemptFailed(
+        at=OPEN, by=OPEN, cause=OPEN, task=id, attempt=attempt, error=error, retry_at=retry_at
+    )
+
+
 def interrupted(id: str, why: str = "engine_lost", attempt: int = 1) -> e.TaskInterrupted:
     """An engine stopped while an attempt ran."""
     return e.TaskInterrupted(
         at=OPEN, by=OPEN, cause=OPEN, task=id, attempt=attempt, interruption=why
     )
+
+
+def cancel_requested(id: str, reason: str = "") -> e.TaskCancelRequested:
+    """Somebody wants the running task to end."""
+    return e.TaskCancelRequested(at=OPEN, by=OPEN, cause=OPEN, task=id, reason=reason)
+
+
+def cancelled(
+    id: str, attempt: int = 0, *, stopped: bool = True, reason: str = ""
+) -> e.TaskCancelled:
+    """The task ended on request."""
+    return e.TaskCancelled(
+        at=OPEN, by=OPEN, cause=OPEN, task=id, attempt=attempt, stopped=stopped, reason=reason
+    )
+
+
+def reopened(id: str, generation: int = 2) -> e.TaskReopened:
+    """The task is to run again."""
+    return e.TaskReopened(at=OPEN, by=OPEN, cause=OPEN, task=id, generation=generation)
+
+
+def tree_reopened(reason: str = "") -> e.TreeReopened:
+    """Ends what a re-run reopens."""
+    return e.TreeReopened(at=OPEN, by=OPEN, cause=OPEN, reason=reason)
+
+
+def tree_cancel_requested(reason: str = "") -> e.TreeCancelRequested:
+    """Somebody wants the tree to end."""
+    return e.TreeCancelRequested(at=OPEN, by=OPEN, cause=OPEN, reason=reason)
+
+
+def paused(reason: str = "") -> e.TreePaused:
+    """Nothing new starts."""
+    return e.TreePaused(at=OPEN, by=OPEN, cause=OPEN, reason=reason)
+
+
+def unpaused(reason: str = "") -> e.TreeUnpaused:
+    """Tasks may start again."""
+    return e.TreeUnpaused(at=OPEN, by=OPEN, cause=OPEN, reason=reason)
 
 
 def settled(status: str) -> e.TreeSettled:

@@ -1,13 +1,16 @@
 """Events of each kind by the name of their approved file; together they set every field."""
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.events import AnyEvent
 from aipartnerupflow.domain.specs import (
+    Concurrency,
     Dependency,
     ErrorInfo,
     ExecutorRef,
+    Policy,
+    RetryPolicy,
     TaskSpec,
     TreeOptions,
 )
@@ -26,6 +29,29 @@ CHILD = TaskSpec(
     schemas=Raw(b'{"method":"cook"}'),
     priority=0,
 )
+RETRY = RetryPolicy(
+    max_attempts=5,
+    backoff="fixed",
+    initial_delay=0.5,
+    multiplier=3.0,
+    max_delay=30.0,
+    jitter="full",
+    retry_on=("TimeoutError",),
+    non_retryable=("BurntError",),
+)
+SLOT = Concurrency("stove", 4)
+POLICY = Policy(
+    retry=RETRY,
+    timeout=300.0,
+    deadline=3600.0,
+    heartbeat=15.0,
+    on_interrupt="fail",
+    max_interruptions=2,
+    concurrency=SLOT,
+    idempotent=True,
+    accept=(0, 3),
+)
+CAREFUL = structs.replace(CHILD, policy=POLICY)
 ERROR = ErrorInfo(
     "TimeoutError", "too slow", bases=("OSError", "Exception"), detail=Raw(b'{"after":5}')
 )
@@ -64,7 +90,45 @@ _FIRST: tuple[AnyEvent, ...] = (
     ),
     e.TreeSettled(at=AT, by=BY, cause=CAUSE, status="failed"),
     e.ReportRefused(at=AT, by=BY, cause=CAUSE, task="a", attempt=2, reason="former_attempt"),
+    e.AttemptTakenOver(at=AT, by=BY, cause=CAUSE, task="a", attempt=2, engine="engine-2", epoch=4),
+    e.TaskWaiting(
+        at=AT, by=BY, cause=CAUSE, task="a", attempt=2, until="2026-01-31T10:00:00.000000Z",
+        signal="doorbell", absolute=True,
+    ),
+    e.SignalReceived(
+        at=AT, by=BY, cause=CAUSE, id="ring-1", name="doorbell", payload=Raw(b'{"guests":2}')
+    ),
+    e.AttemptFailed(
+        at=AT, by=BY, cause=CAUSE, task="a", attempt=2, error=ERROR,
+        retry_at="2026-01-31T09:00:01.000001Z",
+    ),
+    e.TaskCancelRequested(at=AT, by=BY, cause=CAUSE, task="a", reason="no guests"),
+    e.TaskCancelled(
+        at=AT, by=BY, cause=CAUSE, task="a", attempt=2, stopped=False, reason="no guests"
+    ),
+    e.TaskReopened(at=AT, by=BY, cause=CAUSE, task="a", generation=2),
+    e.TreeCancelRequested(at=AT, by=BY, cause=CAUSE, reason="no guests"),
+    e.TreePaused(at=AT, by=BY, cause=CAUSE, reason="out of eggs"),
+    e.TreeUnpaused(at=AT, by=BY, cause=CAUSE, reason="eggs are there"),
+    e.TreeReopened(at=AT, by=BY, cause=CAUSE, reason="second helping"),
 )  # fmt: skip
 
-SAMPLES: dict[str, AnyEvent] = {f"{event.topic}.v{event.version}": event for event in _FIRST}
+_GROWN: dict[str, tuple[AnyEvent, ...]] = {
+    "policy": (
+        e.TreeCreated(
+            at=AT, by=BY, cause=CAUSE, uid="9d8f1c3a-0b7e-4a53-8f0e-2b1f6f1f7a10",
+            name="breakfast", specs=(ROOT, CAREFUL),
+        ),
+        e.TasksAdded(at=AT, by=BY, cause=CAUSE, specs=(CAREFUL,)),
+        e.TaskChanged(at=AT, by=BY, cause=CAUSE, spec=CAREFUL),
+    ),
+    "slot": (e.TaskStarted(at=AT, by=BY, cause=CAUSE, task="a", attempt=2, slot=SLOT),),
+}  # fmt: skip
+"""Those that show a field which came later, by its name."""
+
+SAMPLES: dict[str, AnyEvent] = {f"{event.topic}.v{event.version}": event for event in _FIRST} | {
+    f"{event.topic}.v{event.version}+{field}": event
+    for field, events in _GROWN.items()
+    for event in events
+}
 """``<topic>.v<version>``, with ``+<field>`` behind it for a field that came later."""

@@ -13,7 +13,16 @@ from msgspec import json
 
 from aipartnerupflow.adapters.journal.mapper import StructMapper
 from aipartnerupflow.domain.events import EVENT_TYPES, AnyEvent
-from aipartnerupflow.domain.specs import Dependency, ErrorInfo, ExecutorRef, TaskSpec, TreeOptions
+from aipartnerupflow.domain.specs import (
+    Concurrency,
+    Dependency,
+    ErrorInfo,
+    ExecutorRef,
+    Policy,
+    RetryPolicy,
+    TaskSpec,
+    TreeOptions,
+)
 from tests.approved import samples
 from tests.approved.samples import SAMPLES
 
@@ -50,10 +59,10 @@ def test_the_samples_of_an_event_set_every_field(kind: type[AnyEvent]) -> None:
 
 
 def test_the_parts_of_events_are_set_as_well() -> None:
-    parts = (samples.CHILD, Dependency("a", False), samples.ERROR, ExecutorRef("e", "m"),
-             TreeOptions(limit=1))  # fmt: skip
+    parts = (samples.CAREFUL, Dependency("a", False), samples.ERROR, ExecutorRef("e", "m"),
+             TreeOptions(limit=1), samples.POLICY, samples.RETRY, samples.SLOT)  # fmt: skip
     assert [type(part) for part in parts] == [
-        TaskSpec, Dependency, ErrorInfo, ExecutorRef, TreeOptions,
+        TaskSpec, Dependency, ErrorInfo, ExecutorRef, TreeOptions, Policy, RetryPolicy, Concurrency,
     ]  # fmt: skip
     for part in parts:
         assert set(json.decode(json.encode(part))) == set(part.__struct_fields__)
