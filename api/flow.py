@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from ..domain.decide import Plan
 from ..domain.errors import InvalidInput
 from ..domain.events import Recorded
 from ..domain.intake import read
@@ -15,11 +16,14 @@ from ..domain.specs import TreeOptions
 from ..engine.actor import Actor
 from ..engine.engine import Engine
 from ..engine.lifecycle import NewTree, create, resume
+from ..engine.takeover import Watch
+from ..engine.writing import Health
 from ..projections.views import AttemptView, TreeView
 from .builder import TreeBuilder
 from .encoding import as_json
 from .library.nodes import Task, tasks_of
 from .library.sessions import create_session
+from .steering import command_of, plan, steer, why
 from .stores import Store
 from .wiring import timeline
 
@@ -71,6 +75,57 @@ class TreeHandle:
         """Every attempt of every task: when it began and how it ended, oldest first."""
         return await asyncio.to_thread(timeline, self._store, self.id)
 
+    async def cancel(self, task: str | None = None, *, reason: str = "") -> int:
+        """Cancel the tree, or one task by key or id; returns the tree's version behind it.
+
+        What is pending ends at once; what runs is told to end, and `settled` or `task` show when it
+        has. Raises `InvalidTransition` where it has ended already.
+        """
+        return await self._steer("cancel", {"task": task, "reason": reason})
+
+    async def pause(self, *, reason: str = "") -> int:
+        """Nothing new starts; what runs goes on. Survives a restart."""
+        return await self._steer("pause", {"reason": reason})
+
+    async def unpause(self, *, reason: str = "") -> int:
+        """Tasks may start again."""
+        return await self._steer("unpause", {"reason": reason})
+
+    async def signal(self, name: str, payload: Any = None, *, id: str | None = None) -> int:
+        """Say ``name`` to the first task that waits for it, now or later; ``payload`` is JSON.
+
+        With an ``id`` it counts once, however often it is said. Raises `InvalidInput` for a name
+        that no task waits for, or a payload that its schema refuses.
+        """
+        said = {"name": name, "id": id, "payload": payload}
+        return await self._steer("signal", said)
+
+    async def rerun(
+        self, way: str = "failed", tasks: Sequence[str] = (), *, reason: str = ""
+    ) -> int:
+        """Run tasks again, in place: what ``failed`` or was cancelled, ``from`` tasks on, or
+        ``all``. What completed and is not named is kept. Raises where there is nothing to repeat.
+
+        A tree that had settled is driven by the flow of this loop, where there is one.
+        """
+        said = {"way": way, "tasks": list(tasks), "reason": reason}
+        version = await self._steer("rerun", said)
+        engine = self._store.running_engine()
+        self._actor = None if engine is None else engine.actors.get(self.id)
+        return version
+
+    async def plan(self, way: str = "failed", tasks: Sequence[str] = ()) -> Plan:
+        """What `rerun` would do, without doing it: ids that are reopened, may run, are kept."""
+        return await plan(self._store, self.id, way, tasks)
+
+    async def why(self, task: str) -> dict[str, str]:
+        """Why a task (by key or id) runs or does not: ``{"reason": …}`` and what belongs to it."""
+        return await asyncio.to_thread(why, self._store, (await self.task(task)).id)
+
+    async def _steer(self, name: str, said: dict[str, Any]) -> int:
+        command = command_of(self._store, self.id, name, said)
+        return (await steer(self._store, command)).version
+
     async def events(self, after: int = 0) -> AsyncIterator[Recorded]:
         """The history after version ``after``, then what comes, until the tree has settled."""
         while True:
@@ -90,13 +145,18 @@ class Flow:
     """``async with Flow() as flow:`` opens the store and runs what is submitted, in this loop.
 
     ``store`` is a URL or a path; without it, what settings and environment name. With ``resume``
-    every interrupted tree goes on at once; `refused` tells those that do not, and why.
-    Leaving the block releases what still runs: interrupted and resumable.
+    every interrupted tree goes on at once, and as long as the block lasts so does any other whose
+    engine dies; `refused` tells those that did not at the beginning, and why. With ``paused``
+    nothing starts before `go`. Leaving the block releases what still runs: interrupted and
+    resumable.
     """
 
-    def __init__(self, store: str | None = None, *, resume: bool = False) -> None:
+    def __init__(
+        self, store: str | None = None, *, resume: bool = False, paused: bool = False
+    ) -> None:
         self._url = store
         self._resume = resume
+        self._paused = paused
         self._stack = AsyncExitStack()
         self._store: Store | None = None
         self._engine: Engine | None = None
@@ -105,13 +165,30 @@ class Flow:
     async def __aenter__(self) -> "Flow":
         self._store = create_session(self._url).store
         self._engine = await self._stack.enter_async_context(self._store.engine())
+        if self._paused:
+            self._engine.hold()
         if self._resume:
             self.refused = dict((await resume(self._engine)).refused)
+            self._engine.serve(Watch(self._engine).serve())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._engine = None
         await self._stack.aclose()
+
+    def go(self) -> None:
+        """Let start what was held back by ``paused``."""
+        self._running().go()
+
+    @property
+    def health(self) -> Health:
+        """Whether new work is taken on; ``degraded`` says why not."""
+        return self._running().health
+
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise InvalidInput("use `async with Flow() as flow:`")
+        return self._engine
 
     @property
     def store(self) -> Store:
@@ -133,8 +210,7 @@ class Flow:
         ``limit`` caps how many of its tasks run at once. Raises `InvalidInput`, or `InvalidGraph`
         with all faults, an executor that is not registered here among them.
         """
-        if self._engine is None:
-            raise InvalidInput("use `async with Flow() as flow:`")
+        engine = self._running()
         written = _written(spec)
         intake = read(written.tasks, self.store.new_id, self.store.executors.module_of)
         root = next((task.name for task in intake.specs if task.parent is None), "")
@@ -144,7 +220,7 @@ class Flow:
             _owner(user_id, intake.owner),
             _options(written.limit if limit is None else limit),
         )
-        actor = await create(self._engine, new, self.store.new_id)
+        actor = await create(engine, new, self.store.new_id)
         return TreeHandle(self.store, actor.tree.id, actor)
 
     def tree(self, id: str) -> TreeHandle:

@@ -13,13 +13,16 @@ from contextlib import asynccontextmanager
 from ..domain import decide
 from ..domain.errors import IdTaken, InvalidGraph, NotFound, StoreUnavailable
 from ..domain.intake import Intake, NewId, fresh
+from ..domain.time import to_text
 from ..domain.tree import Tree
 from ..engine.commit import Committer
 from ..engine.drafts import Drafts
 from ..engine.engine import Engine
+from ..engine.errand import Errand
 from ..engine.finishing import to_the_end
 from ..engine.lifecycle import schema_faults
-from ..engine.ports import Clock, Executors, Journal, Subscription
+from ..engine.mail import Sender
+from ..engine.ports import Clock, Executors, Inbox, Journal, Liveness, Subscription
 from ..projections.views import ReadModel, TreeView
 
 MakeEngine = Callable[["Store"], Engine]
@@ -37,6 +40,8 @@ class Store:
         feed: Subscription,
         committer: Committer,
         executors: Executors,
+        inbox: Inbox | None,
+        make_liveness: Callable[[], Liveness],
         clock: Clock,
         new_id: NewId,
         make_engine: MakeEngine,
@@ -49,6 +54,9 @@ class Store:
         self._journal = journal
         self._reads = reads
         self._committer = committer
+        self._clock = clock
+        self._inbox = inbox
+        self._make_liveness = make_liveness
         self._drafts = Drafts(journal, committer, clock, new_id)
         self._make_engine = make_engine
         self._on_close = on_close
@@ -104,6 +112,42 @@ class Store:
             if users == 1:
                 del self._engines[loop]
                 await to_the_end(engine.close())
+
+    def running_engine(self) -> Engine | None:
+        """The running loop's engine, if there is one."""
+        found = self._engines.get(asyncio.get_running_loop())
+        return None if found is None else found[0]
+
+    @property
+    def inbox(self) -> Inbox | None:
+        """Commands for other processes; None for a store that no other process can open."""
+        self._check()
+        return self._inbox
+
+    def now(self) -> str:
+        """The time as it stands in events."""
+        return to_text(self._clock.now())
+
+    def is_alive(self, engine: str) -> bool | None:
+        """Whether an engine lives; None where that cannot be told from here. Blocking."""
+        liveness = self._make_liveness()
+        try:
+            return liveness.alive(engine)
+        finally:
+            liveness.leave()
+
+    @asynccontextmanager
+    async def sender(self) -> AsyncIterator[Sender]:
+        """Has commands carried out by whoever drives their trees, or does it itself."""
+        self._check()
+        liveness = await asyncio.to_thread(self._make_liveness)
+        errand = Errand(
+            self._journal, self._committer, self._clock, self.executors, liveness, self._inbox
+        )
+        try:
+            yield Sender(self._journal, self._inbox, liveness, errand)
+        finally:
+            await asyncio.to_thread(liveness.leave)
 
     def taking(self, tree: str) -> asyncio.Lock:
         """To be held while a tree is brought into the hands of the running loop's engine."""

@@ -22,14 +22,16 @@ from ..adapters.executors.inventory import describe
 from ..adapters.executors.inventory import inventory as all_executors
 from ..adapters.executors.invoke import invoke
 from ..adapters.executors.registration import default_registry, get_task_tree_hooks
-from ..adapters.feed import Feed
+from ..adapters.feed import Feed, FileFeed, ServerFeed
 from ..adapters.journal.care import Care as Care
 from ..adapters.journal.journal import EventJournal
-from ..adapters.liveness import FileLiveness, LocalLiveness, ProcessLiveness
+from ..adapters.liveness import FileLiveness, LocalLiveness, Neighbours, ProcessLiveness
 from ..domain.errors import InvalidInput, StoreReadOnly, StoreUnavailable
 from ..engine.commit import Committer
 from ..engine.engine import Engine
-from ..engine.ports import Liveness
+from ..engine.mail import Mailroom
+from ..engine.ports import Inbox, Journal, Liveness
+from ..engine.takeover import beat
 from ..projections.views import AttemptView, ReadModel
 from .stores import Store
 
@@ -107,7 +109,11 @@ def timeline(store: Store, tree: str) -> Sequence[AttemptView]:
 
 def owners_alive(store: Store, engines: Iterable[str]) -> dict[str, bool | None]:
     """Which of these engines live; None where that cannot be told from here."""
-    liveness = _liveness(_scheme(store.url), _key(store.url))
+    scheme = _scheme(store.url)
+    if scheme == "postgresql":
+        neighbours = Neighbours(_leases(store.journal))
+        return {engine: neighbours.alive(engine) for engine in engines}
+    liveness = _liveness(scheme, _key(store.url), store.journal)
     try:
         return {engine: liveness.alive(engine) for engine in engines}
     finally:
@@ -179,17 +185,23 @@ def _build(url: str, key: str, durability: str, writer: str) -> Store:
         journal, reads = _adapter("postgres").open_postgres(url, durability=durability)
     else:
         journal, reads = _adapter("memory").open_memory()
-    feed = Feed(journal, remote=scheme == "postgresql")
+    feed = _feed(scheme, journal)
     clock = SystemClock()
     committer = Committer(journal, feed.wake, mode=writer)
 
+    inbox = _inbox(scheme, journal)
+
+    def make_liveness() -> Liveness:
+        return _liveness(scheme, key, journal)
+
     def make_engine(store: Store) -> Engine:
-        return _make_engine(store, journal, _liveness(scheme, key), clock)
+        return _make_engine(store, journal, make_liveness(), clock)
 
     def forget(store: Store) -> None:
         with _lock:
             if _open.get(key) is store:
                 del _open[key]
+        feed.close()
 
     return Store(
         url=url,
@@ -198,6 +210,8 @@ def _build(url: str, key: str, durability: str, writer: str) -> Store:
         feed=feed,
         committer=committer,
         executors=default_registry,
+        inbox=inbox,
+        make_liveness=make_liveness,
         clock=clock,
         new_id=new_id,
         make_engine=make_engine,
@@ -205,10 +219,37 @@ def _build(url: str, key: str, durability: str, writer: str) -> Store:
     )
 
 
-def _liveness(scheme: str, key: str) -> Liveness:
+def _feed(scheme: str, journal: EventJournal) -> Feed:
+    recorder: Any = journal.recorder
+    if scheme == "sqlite":
+        return FileFeed(journal, recorder.data_version)
+    if scheme == "postgresql":
+        listener = _adapter("postgres_listener").PostgresListener
+        return ServerFeed(journal, partial(listener, recorder.store))
+    return Feed(journal)
+
+
+def _liveness(scheme: str, key: str, journal: Journal) -> Liveness:
     if scheme == "sqlite":
         return FileLiveness(Path(key))
-    return ProcessLiveness() if scheme == "postgresql" else LocalLiveness()
+    if scheme == "postgresql":
+        return ProcessLiveness(_leases(journal), default_registry.ids())
+    return LocalLiveness()
+
+
+def _inbox(scheme: str, journal: EventJournal) -> Inbox | None:
+    """None where no other process can open the store."""
+    found: Inbox | None = None
+    if scheme == "sqlite":
+        found = _adapter("sqlite_inbox").SQLiteInbox(journal.recorder)
+    elif scheme == "postgresql":
+        found = _adapter("postgres_inbox").PostgresInbox(journal.recorder)
+    return found
+
+
+def _leases(journal: Journal) -> Any:
+    assert isinstance(journal, EventJournal)
+    return _adapter("postgres_leases").PostgresLeases(journal.recorder)
 
 
 def _adapter(name: str) -> Any:
@@ -273,7 +314,7 @@ def _make_engine(
     backend = Composite(
         kind, Inline(partial(invoke, default_registry)), Processes(kind, imports=_imported)
     )
-    return Engine(
+    engine = Engine(
         journal=journal,
         committer=store.committer,
         liveness=liveness,
@@ -281,6 +322,11 @@ def _make_engine(
         backend=backend,
         clock=clock,
     )
+    if store.inbox is not None:
+        engine.serve(Mailroom(engine, store.inbox, store.feed).serve())
+    if liveness.beat_every is not None:
+        engine.serve(beat(engine))
+    return engine
 
 
 def _after_fork() -> None:

@@ -10,7 +10,7 @@ from typing import assert_never
 from msgspec import Raw
 
 from . import events as e
-from .readiness import became_ready, ended, rewire, wire
+from .readiness import became_ready, ended, pending_again, rewire, wire
 from .specs import TaskSpec
 from .tree import (
     GROUP_KIND,
@@ -221,7 +221,7 @@ def _attempt_failed(tree: Tree, event: e.AttemptFailed) -> None:
     task.failures += 1
     task.backoff = Backoff(event.retry_at, event.at)
     tree.delayed[n] = None
-    tree.armed.append(n)
+    pending_again(tree, n)
 
 
 def _interrupted(tree: Tree, id: str) -> None:
@@ -230,7 +230,7 @@ def _interrupted(tree: Tree, id: str) -> None:
     _not_running(tree, n)
     task.phase = PENDING
     task.interruptions += 1
-    became_ready(tree, [n])
+    pending_again(tree, n)
 
 
 def _not_running(tree: Tree, n: int) -> None:

@@ -70,18 +70,13 @@ def rewire(tree: Tree) -> None:
     became_ready(tree, [task.n for task in tree.live() if task.needs == 0])
     for task in sorted((t for t in tree.live() if t.is_over), key=_end_of):
         ended(tree, task.n)
-    for n in [n for n in tree.deadlines if _waits_again(tree, tree.at_n(n))]:
-        del tree.deadlines[n]
-        tree.at_n(n).ready_at = ""
+    for n in list(tree.deadlines):
+        if tree.at_n(n).phase is PENDING and tree.at_n(n).needs:
+            _forget_deadline(tree, n)
 
 
 def _end_of(task: Task) -> int:
     return task.ended
-
-
-def _waits_again(tree: Tree, task: Task) -> bool:
-    """It had been ready, but something that it depends on is to be done again."""
-    return task.phase is PENDING and task.n not in tree.ready and task.backoff is None
 
 
 def became_ready(tree: Tree, numbers: list[int]) -> None:
@@ -89,7 +84,7 @@ def became_ready(tree: Tree, numbers: list[int]) -> None:
     for n in numbers:  # grows while it is walked
         task = tree.at_n(n)
         if not task.is_group:
-            if task.phase is PENDING and task.backoff is None:
+            if task.phase is PENDING:
                 _queue(tree, task)
             continue
         for m in task.members or ():
@@ -101,9 +96,29 @@ def became_ready(tree: Tree, numbers: list[int]) -> None:
             tree.due[n] = None
 
 
+def pending_again(tree: Tree, n: int) -> None:
+    """An attempt of task ``n`` is over, and another one follows: at once, or once all is there.
+
+    Something that it waited for may have been reopened while it ran.
+    """
+    if tree.at_n(n).needs:
+        _forget_deadline(tree, n)
+    else:
+        became_ready(tree, [n])
+
+
+def _forget_deadline(tree: Tree, n: int) -> None:
+    """It had been ready, but something that it depends on is to be done again."""
+    tree.deadlines.pop(n, None)
+    tree.at_n(n).ready_at = ""
+
+
 def _queue(tree: Tree, task: Task) -> None:
-    tree.ready[task.n] = None
-    tree.fresh.append(task.n)
+    if task.backoff is None:
+        tree.ready[task.n] = None
+        tree.fresh.append(task.n)
+    else:
+        tree.armed.append(task.n)
     if tree.timed and task.spec.policy.deadline is not None and not task.ready_at:
         task.ready_at = tree.at
         tree.deadlines[task.n] = None
@@ -121,14 +136,14 @@ def ended(tree: Tree, n: int) -> None:
         for edge in task.dependents or ():
             dependent = tree.at_n(edge >> 1)
             if harm and edge & 1:
-                _block(dependent, m, harm, over, worse)
+                _block(tree, dependent, m, harm, over, worse)
             elif not dependent.blocked:
                 dependent.needs -= 1
                 if dependent.needs == 0:
                     ready.append(dependent.n)
         if task.is_group and task.blocked:
             for member in _members(tree, task):
-                _block(member, m, harm, over, worse)
+                _block(tree, member, m, harm, over, worse)
         if task.parent >= 0:
             _child_ended(tree, tree.at_n(task.parent), task)
     if worse:
@@ -149,16 +164,22 @@ def _harm(task: Task) -> int:
             return task.harm
 
 
-def _block(task: Task, by: int, harm: int, over: list[int], worse: list[int]) -> None:
-    """Never to start, because of ``by``; a failure weighs more than a cancel."""
-    if task.phase is not PENDING:
-        return
-    if not task.blocked:
-        task.blocker, task.harm = by, harm
-        over.append(task.n)
-    elif harm > task.harm:
-        task.blocker, task.harm = by, harm
-        worse.append(task.n)
+def _block(tree: Tree, task: Task, by: int, harm: int, over: list[int], worse: list[int]) -> None:
+    """Never to start, because of ``by``; a failure weighs more than a cancel.
+
+    A group that has begun is not blocked itself, but what has not begun below it is.
+    """
+    todo = [task]
+    for one in todo:  # grows
+        if one.phase is not PENDING:
+            if one.is_group and not one.is_over:
+                todo.extend(_members(tree, one))
+        elif not one.blocked:
+            one.blocker, one.harm = by, harm
+            over.append(one.n)
+        elif harm > one.harm:
+            one.blocker, one.harm = by, harm
+            worse.append(one.n)
 
 
 def _worsen(tree: Tree, worse: list[int]) -> None:
@@ -167,10 +188,10 @@ def _worsen(tree: Tree, worse: list[int]) -> None:
         task = tree.at_n(m)
         for edge in task.dependents or ():
             if edge & 1:
-                _block(tree.at_n(edge >> 1), m, task.harm, [], worse)
+                _block(tree, tree.at_n(edge >> 1), m, task.harm, [], worse)
         if task.is_group:
             for member in _members(tree, task):
-                _block(member, m, task.harm, [], worse)
+                _block(tree, member, m, task.harm, [], worse)
         if task.parent >= 0:
             _note_bad(tree.at_n(task.parent), task)
 
@@ -184,9 +205,10 @@ def _child_ended(tree: Tree, parent: Task, child: Task) -> None:
     if not parent.is_group:
         return
     _note_bad(parent, child)
-    if parent.open_children or parent.needs or parent.blocked or parent.is_over:
+    if parent.open_children or parent.blocked or parent.is_over:
         return
-    tree.due[parent.n] = None
+    if parent.phase is not PENDING or not parent.needs:
+        tree.due[parent.n] = None
 
 
 def _note_bad(group: Task, child: Task) -> None:

@@ -50,8 +50,7 @@ class Departure:
         """Stop everything that runs for the tree; nothing is written."""
         engine = self._engine
         self.forget(actor)
-        calls = engine.starter.take_back(actor)
-        engine.supervisor.forget(calls)
+        calls = engine.supervisor.forget(engine.starter.take_back(actor))
         return [(call, engine.in_background(engine.backend.stop(call))) for call in calls]
 
     async def release(self, actors: Sequence[Actor]) -> None:

@@ -20,12 +20,23 @@ from ..domain.intake import NewId, fresh
 from ..domain.specs import EMPTY_OBJECT, TaskSpec, TreeOptions
 from ..domain.tree import Tree
 from .actor import Actor, Observer
+from .commands import Done, decide_command
 from .engine import Engine
 from .loading import load
-from .ports import SIGNAL, Executors, OpenTree
+from .ports import SIGNAL, Command, Executors, OpenTree
 from .turn import Turn
 
-__all__ = ["NewTree", "Resumed", "create", "load", "missing_executors", "resume", "submit", "take"]
+__all__ = [
+    "NewTree",
+    "Resumed",
+    "create",
+    "load",
+    "missing_executors",
+    "reopen",
+    "resume",
+    "submit",
+    "take",
+]
 
 AT_ONCE = 16
 """So many trees are replayed and claimed side by side."""
@@ -143,6 +154,32 @@ def schema_faults(executors: Executors, specs: Sequence[TaskSpec]) -> list[Fault
         if spec.schemas is not EMPTY_OBJECT
         for fault in executors.schema_faults(spec.schemas)
     ]
+
+
+async def reopen(engine: Engine, command: Command) -> Done:
+    """Carry out a re-run of a tree that has settled, and drive it from here on.
+
+    One transaction. Raises what refuses it.
+    """
+    while True:
+        tree = await asyncio.to_thread(load, engine.journal, command.tree)
+
+        def decision(turn: Turn, tree: Tree = tree) -> tuple[Actor, int]:
+            _refuse_second(engine, tree)
+            actor = Actor(tree)
+            stamp = turn.stamp_for(actor, command.by, command.id)
+            actor.apply(decide_command(tree, command, stamp, engine.executors))
+            if missing := missing_executors(engine.executors, tree):
+                raise ExecutorMissing(tree.id, missing)
+            version = tree.version
+            actor.apply(decide.claim(tree, engine.name, turn.stamp(actor)))
+            engine.take_up(actor)
+            return actor, version
+
+        try:
+            return Done(await engine.command(decision))
+        except StaleVersion:
+            continue  # somebody else wrote meanwhile
 
 
 def signal_faults(executors: Executors, tree: Tree) -> list[Fault]:

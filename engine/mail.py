@@ -77,6 +77,34 @@ class Sender:
         return owned.engine if self._liveness.alive(owned.engine) is not False else None
 
 
+def decision_of(engine: "Engine", command: Command, *, left: bool) -> "Decision":
+    """Decide a command in a turn; ``left``: its outcome goes to the inbox with its events.
+
+    Its answer is the tree's version, and whether it made any event.
+    """
+
+    def decision(turn: "Turn") -> "tuple[Actor | None, tuple[int, bool]]":
+        actor = engine.actors.get(command.tree)
+        if actor is None:
+            raise InvalidTransition(f"tree {command.tree} is no longer run by this engine")
+        stamp = turn.stamp_for(actor, command.by, command.id)
+        facts = decide_command(actor.tree, command, stamp, engine.executors)
+        if not facts:
+            return None, (actor.tree.version, False)
+        actor.apply(facts)
+        if left:
+            actor.answered.append(Answered(command.id, outcome_of(actor.tree.version)))
+        return actor, (actor.tree.version, True)
+
+    return decision
+
+
+async def carry_out(engine: "Engine", command: Command) -> Done:
+    """A command for a tree that ``engine`` drives; returns once it is durable."""
+    version, _ = await engine.command(decision_of(engine, command, left=False))
+    return Done(version)
+
+
 class Mailroom:
     """Takes what lies in the inbox for the trees of one engine."""
 
@@ -117,25 +145,10 @@ class Mailroom:
     async def _decided(self, command: Command) -> bytes | None:
         """The outcome where it makes no event; None where it stands with its events."""
         try:
-            version = await self._engine.post(self._decision(command))
+            decision = decision_of(self._engine, command, left=True)
+            version, changed = await self._engine.post(decision)
         except StoreError:
             raise
         except ApflowError as error:
             return refusal_of(error)
-        return None if version is None else outcome_of(version)
-
-    def _decision(self, command: Command) -> "Decision":
-        def decision(turn: "Turn") -> "tuple[Actor | None, int | None]":
-            actor = self._engine.actors.get(command.tree)
-            if actor is None:
-                text = f"tree {command.tree} is no longer run by this engine; ask again"
-                raise InvalidTransition(text)
-            stamp = turn.stamp_for(actor, command.by, command.id)
-            facts = decide_command(actor.tree, command, stamp, self._engine.executors)
-            if not facts:
-                return None, actor.tree.version
-            actor.apply(facts)
-            actor.answered.append(Answered(command.id, outcome_of(actor.tree.version)))
-            return actor, None
-
-        return decision
+        return None if changed else outcome_of(version)

@@ -62,10 +62,12 @@ class Supervisor:
             for timer in watched.timers:
                 timer.cancel()
 
-    def forget(self, calls: list[Call]) -> None:
-        """These are not ours to end any more."""
-        for call in calls:
+    def forget(self, calls: Sequence[Call]) -> list[Call]:
+        """These are not ours to watch any more; returns those that had begun."""
+        begun = [call for call in calls if (call.tree, call.task) in self._watched]
+        for call in begun:
             self.ended(call)
+        return begun
 
     def end_cancelled(self, actor: "Actor") -> None:
         """End what was asked to end, once that is durable; what is looked for, once it is found."""

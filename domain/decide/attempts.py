@@ -20,8 +20,8 @@ def may_start(tree: Tree, n: int, at: str) -> bool:
         return False
     if n in tree.ready:
         return True
-    backoff = tree.at_n(n).backoff
-    return backoff is not None and backoff.due <= at
+    task = tree.at_n(n)
+    return task.backoff is not None and not task.needs and task.backoff.due <= at
 
 
 def start(

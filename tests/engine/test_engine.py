@@ -130,13 +130,13 @@ async def test_a_large_result_is_a_blob_and_reaches_dependents_also_after_a_cras
         got.append(call.inputs["a"])
 
     bench.on("give", give)
-    bench.on("wait", wait)
+    bench.on("waits", wait)
     bench.on("take", take)
     await bench.submit(
         [
             {"id": "r", "name": "root"},
             {"id": "a", "name": "give", "parent_id": "r"},
-            {"id": "b", "name": "wait", "parent_id": "r", "dependencies": ["a"]},
+            {"id": "b", "name": "waits", "parent_id": "r", "dependencies": ["a"]},
             {"id": "c", "name": "take", "parent_id": "r", "dependencies": ["a", "b"]},
         ]
     )
@@ -198,8 +198,8 @@ async def test_one_task_that_runs_long_does_not_hold_up_the_others(bench: Bench)
     async def wait(call: Call) -> None:
         await gate.wait()
 
-    bench.on("wait", wait)
-    actor = await bench.submit([*chain(30), {"id": "x", "name": "wait", "parent_id": "r"}])
+    bench.on("waits", wait)
+    actor = await bench.submit([*chain(30), {"id": "x", "name": "waits", "parent_id": "r"}])
     await until(lambda: len(bench.started()) == 31)
     gate.set()
     assert await actor.waiter() == "completed"
@@ -248,8 +248,8 @@ async def test_a_full_store_stops_the_tree_and_tells_its_caller(bench: Bench) ->
     async def wait(call: Call) -> None:
         await gate.wait()
 
-    bench.on("wait", wait)
-    actor = await bench.submit([{"id": "r", "name": "wait"}])
+    bench.on("waits", wait)
+    actor = await bench.submit([{"id": "r", "name": "waits"}])
     waiter = actor.waiter()
     bench.journal.fail_next = StoreFull("no space left")
     gate.set()

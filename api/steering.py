@@ -1,0 +1,101 @@
+"""What users ask of trees that exist: cancel, pause, unpause, re-run, signal, and why."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Raw
+
+from ..domain import decide
+from ..domain.decide import Plan
+from ..domain.errors import ApflowError, NotFound, OwnedElsewhere
+from ..engine.commands import Done
+from ..engine.engine import Engine
+from ..engine.lifecycle import load, missing_executors, reopen
+from ..engine.mail import PATIENCE, Asked, carry_out
+from ..engine.ports import Command
+from .encoding import as_json
+from .stores import Store
+
+
+class Unanswered(ApflowError):
+    """The owner of a tree has not answered in time. The command is not lost: it will be."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.command = asked.command.id
+        super().__init__(
+            f"engine {asked.owner}, which runs tree {asked.command.tree}, has not answered yet. "
+            f"The command {asked.command.id} lies in its inbox and will be carried out."
+        )
+
+
+def command_of(
+    store: Store, tree: str, name: str, arguments: Mapping[str, Any], *, id: str | None = None
+) -> Command:
+    """A command by a user, with a fresh id unless one is given."""
+    said = {key: value for key, value in arguments.items() if value is not None}
+    encoded = as_json(said, f"what {name} is given")
+    at = store.now()
+    return Command(id or store.new_id(), tree, name, Raw(encoded), "user", at)
+
+
+async def steer(store: Store, command: Command, *, patience: float = PATIENCE) -> Done:
+    """Have a command carried out, whoever drives the tree; returns once it is durable.
+
+    Raises what refuses it, and `Unanswered` where its owner takes longer than ``patience``
+    (seconds).
+    """
+    engine = store.running_engine()
+    if engine is not None:
+        done = await _here(store, engine, command)
+        if done is not None:
+            return done
+    async with store.sender() as sender:
+        answer = await sender.send(command, patience=patience)
+    if isinstance(answer, Asked):
+        raise Unanswered(answer)
+    return answer
+
+
+async def _here(store: Store, engine: Engine, command: Command) -> Done | None:
+    """By this loop's engine, if it drives the tree, or is to drive it again from its end."""
+    async with store.taking(command.tree):
+        if command.tree in engine.actors:
+            return await carry_out(engine, command)
+        view = await asyncio.to_thread(store.tree, command.tree)
+        if command.name == "rerun" and view.phase == "settled":
+            try:
+                return await reopen(engine, command)
+            except OwnedElsewhere:
+                return None
+    return None
+
+
+async def plan(store: Store, tree: str, way: str, tasks: Sequence[str] = ()) -> Plan:
+    """What a re-run would come to. Writes nothing. Raises what would refuse it."""
+    state = await asyncio.to_thread(load, store.journal, tree)
+    return decide.plan(state, way, tasks)
+
+
+def why(store: Store, id: str) -> dict[str, str]:
+    """Why a task runs, or does not: `decide.why`, and who drives its tree. Blocking.
+
+    Further reasons: ``executor_missing`` (``detail`` says what to import), ``unclaimed``.
+    """
+    view = store.reads.task(id)
+    if view is None:
+        raise NotFound("task", id)
+    tree = load(store.journal, view.tree_id)
+    found = decide.why(tree, id)
+    if found["reason"] not in ("slot", "concurrency", "retry", "running"):
+        return found
+    alive = None if tree.released else store.is_alive(tree.engine)
+    if alive is not False and not tree.released:
+        return found | {"engine": tree.engine}
+    missing = missing_executors(store.executors, tree)
+    if missing:
+        names = ", ".join(sorted(missing))
+        hints = " ".join(f"--import {m}" for m in sorted(set(missing.values())) if m)
+        detail = f"{names} is not registered here; {hints or 'import the module that registers it'}"
+        return {"reason": "executor_missing", "detail": detail}
+    return {"reason": "unclaimed", "detail": "no engine drives the tree; resume it"}
