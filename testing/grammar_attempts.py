@@ -56,9 +56,9 @@ def _allowed(books: Books, event: e.TaskStarted, course: Course) -> Iterator[str
         yield f"{id} starts while the tree is paused"
     if books.cancel_requested(id) and not (course.group and books.courses.all_ended(id)):
         yield f"{id} starts after a cancel was requested"
-    for group in books.courses.groups_above(id):
-        if books.courses.by_id[group].end:
-            yield f"{id} starts in the group {group}, which has ended"
+    parent = books.courses.by_id.get(course.spec.parent or "")
+    if parent is not None and parent.group and parent.end:
+        yield f"{id} starts in the group {parent.spec.id}, which has ended"
 
 
 def waiting(books: Books, event: e.TaskWaiting, course: Course) -> Iterator[str]:

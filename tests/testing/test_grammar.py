@@ -63,6 +63,9 @@ SOUND = {
     "a group behind a dependency": [*running("r(x)", "x", "g <- x", "g/h", "h/a"), started("x"),
                                     completed("x"), started("a"), group_started("h"),
                                     group_started("g")],
+    "a group that does not wait for what its children hold": [
+        *running("r", "p(x)", "p/a"), started("p"), group_started("r"), completed("p"),
+        completed("r"), started("a"), completed("a"), settled("completed")],
     "a group behind what failed": [*running("r(x)", "x", "g <- x", "g/a"), started("x"),
                                    started("r"), failed("x"), completed("r"), settled("failed")],
 }  # fmt: skip

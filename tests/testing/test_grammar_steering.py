@@ -221,6 +221,9 @@ BROKEN_WAITS: Broken = {
         [*ONE, started("a", called=False), waiting("a")], "a waits for nothing"),
     "a wait of what is called": ([*BEGUN, waiting("a", NOON)], "which has begun something else"),
     "a wait before its start": ([*ONE, waiting("a", NOON)], "task.waiting of a, whose attempt 1"),
+    "a wait of another attempt": (
+        [*ONE, started("a", called=False), waiting("a", NOON, attempt=2)],
+        "task.waiting of a, whose attempt 2 is not running"),
     "a wait twice": ([*WAITS, waiting("a", LATE)], "which has begun something else"),
     "an interruption of what waits": (
         [*WAITS, claimed("engine-2", 2), interrupted("a")],
