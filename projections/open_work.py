@@ -1,4 +1,4 @@
-"""Open work: the submitted trees that have not settled, each with who claimed it last.
+"""Open work: the submitted trees that have not settled since, each with who claimed it last.
 
 This fold says what the stores' query of that name has to answer.
 """
@@ -29,16 +29,17 @@ def open_work(log: Iterable[e.Recorded]) -> list[OpenWork]:
         match recorded.event:
             case e.TreeCreated(name=name):
                 trees[id] = OpenWork(id, name)
-            case e.TreeSubmitted():
+            case e.TreeSubmitted() | e.TreeReopened():
                 submitted.add(id)
             case e.TreeClaimed(engine=engine, epoch=epoch):
                 tree = trees[id]
                 tree.engine, tree.epoch, tree.released = engine, epoch, False
             case e.TreeReleased():
                 trees[id].released = True
-            case e.TreeSettled() | e.TreeAdopted():
-                del trees[id]
+            case e.TreeSettled():
                 submitted.discard(id)
+            case e.TreeAdopted():
+                del trees[id]
             case _:
                 pass
     return [tree for id, tree in trees.items() if id in submitted]

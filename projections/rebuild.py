@@ -4,11 +4,12 @@ Live, each append brings its own row changes. Here the log is cut into batches a
 each tree in a batch are taken as one append, which comes to the same rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..domain import events as e
 from ..domain.errors import StoreCorrupt
@@ -16,6 +17,7 @@ from .runner import BATCH
 from .status import Changes, changes
 
 _DRAFT_EVENTS = (e.TreeCreated, e.TasksAdded, e.TaskRemoved)
+_REOPENING = (e.TaskReopened, e.TreeReopened)
 
 
 class TreeChanges(Struct, gc=False):
@@ -64,6 +66,9 @@ class StatusCopy(Protocol):
     def write(self, made: Sequence[TreeChanges]) -> None:
         """Change rows of the copy. New trees are numbered as they come."""
 
+    def numbers(self, tree: str) -> dict[str, int]:
+        """The numbers that the tasks of a tree have in the copy, by id."""
+
     def differences(self, position: int, limit: int) -> Sequence[Difference]:
         """At most ``limit`` differences a table between stored rows and copy, which stands at
         ``position``.
@@ -93,8 +98,9 @@ def rebuild(store: StatusStore, *, batch: int = BATCH) -> Rebuilt:
     Engines may run meanwhile: they wait only while the rows are put in place. Raises `StoreError`,
     with nothing changed.
     """
-    replay, done = Replay(), Rebuilt()
+    done = Rebuilt()
     with store.copy(writable=True) as copy:
+        replay = Replay(copy.numbers)
         with copy.snapshot():
             _take(copy, replay, done, batch)
         with copy.exclusive():
@@ -112,7 +118,7 @@ def compare(
     """
     done = Rebuilt()
     with store.copy() as copy, copy.snapshot():
-        _take(copy, Replay(), done, batch)
+        _take(copy, Replay(copy.numbers), done, batch)
         return done, copy.differences(done.position, limit)
 
 
@@ -125,10 +131,14 @@ def _take(copy: StatusCopy, replay: "Replay", done: Rebuilt, batch: int) -> None
 
 
 class _Numbers(Struct):
-    """The numbers of a tree's tasks by id. Numbers of removed tasks are not given again."""
+    """The numbers of a tree's tasks by id. Numbers of removed tasks are not given again.
+
+    ``keyed``: one of them has taken a slot.
+    """
 
     index: dict[str, int] = {}
     next: int = 0
+    keyed: bool = False
 
     def take(self, event: e.AnyEvent) -> None:
         """Number the tasks that come with ``event``, forget the one that goes."""
@@ -146,10 +156,12 @@ class _Numbers(Struct):
 class Replay:
     """Turns batches of the log, given in order, into row changes.
 
-    Remembers the task numbers of unfinished trees only.
+    Remembers the task numbers of unfinished trees only. Those of a tree that goes on after its end
+    it has from ``find``, which knows them as after the batch before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, find: Callable[[str], dict[str, int]]) -> None:
+        self._find = find
         self._trees: dict[str, _Numbers] = {}
 
     @property
@@ -171,19 +183,30 @@ class Replay:
     def _of(self, id: str, stream: Sequence[e.Recorded]) -> Changes:
         events = [recorded.event for recorded in stream]
         first = stream[0].version
-        if first == 1:
-            self._trees[id] = _Numbers()
-        numbers = self._trees.get(id) or _Numbers()
+        numbers = self._numbers(id, first, events)
         try:
             for event in events:
                 if isinstance(event, _DRAFT_EVENTS):
                     numbers.take(event)
-            made = changes(events, first, numbers.index)
+                elif isinstance(event, e.TaskStarted) and event.slot is not None:
+                    numbers.keyed = True
+            made = changes(events, first, numbers.index, numbers.keyed)
         except KeyError as error:
             raise torn(id, first) from error
+        made.taken = {n: replace(slot, limit=None) for n, slot in made.taken.items()}
         if made.tree.phase in ("settled", "adopted"):
             self._trees.pop(id, None)
         return made
+
+    def _numbers(self, id: str, first: int, events: Sequence[e.AnyEvent]) -> _Numbers:
+        """Those of a settled tree only where it goes on: a late report does not need them."""
+        if first == 1:
+            numbers = self._trees[id] = _Numbers()
+            return numbers
+        numbers = self._trees.get(id) or _Numbers()
+        if not numbers.index and any(isinstance(event, _REOPENING) for event in events):
+            numbers = self._trees[id] = _Numbers(self._find(id))
+        return numbers
 
 
 def torn(tree: str, version: int) -> StoreCorrupt:

@@ -13,10 +13,14 @@ from msgspec import Struct
 
 from ..domain import events as e
 from ..domain.specs import TaskSpec
+from .slots import Slot, slots
 
 
 class TaskState(Struct, gc=False):
-    """The whole state row of a task that started in this append. ``ended``: a version or 0."""
+    """The whole state row of a task that started, or was reopened, in this append.
+
+    ``ended``: a version or 0.
+    """
 
     status: str
     attempt: int
@@ -29,7 +33,7 @@ class TaskState(Struct, gc=False):
 
 
 class TaskEnd(Struct, gc=False):
-    """A task that had started before ends."""
+    """A task that did not start in this append ends."""
 
     status: str
     attempt: int
@@ -38,7 +42,10 @@ class TaskEnd(Struct, gc=False):
 
 
 class TreeChange(Struct):
-    """What changes in a tree's row; None leaves a column as it is."""
+    """What changes in a tree's row; None leaves a column as it is.
+
+    ``completed_at`` is emptied by an empty text.
+    """
 
     version: int
     updated_at: str
@@ -48,11 +55,17 @@ class TreeChange(Struct):
     epoch: int | None = None
     released: bool | None = None
     completed_at: str | None = None
+    paused: bool | None = None
 
     @property
     def is_touch(self) -> bool:
         """Whether at most the version, the time and the status changed."""
-        return self.phase is None and self.engine is None and self.released is None
+        return (
+            self.phase is None
+            and self.engine is None
+            and self.released is None
+            and self.paused is None
+        )
 
 
 class NewTree(Struct, frozen=True):
@@ -71,7 +84,8 @@ _NONE: Any = MappingProxyType({})
 class Changes(Struct):
     """All row changes of one append, net: what came and went within it leaves no trace.
 
-    Keys of the dicts are task numbers. Removals come before additions.
+    Keys of the dicts are task numbers. Removals come before additions, and ends last. ``returned``
+    are tasks that wait for their next attempt; ``cancelled`` may have no row as yet.
     """
 
     tree: TreeChange
@@ -80,10 +94,35 @@ class Changes(Struct):
     respecified: Sequence[tuple[int, TaskSpec]] = ()
     removed: Sequence[str] = ()
     moved_away: bool = False
-    started: dict[int, TaskState] = {}
+    put: dict[int, TaskState] = {}
     ended: dict[int, TaskEnd] = {}
-    interrupted: dict[int, None] = _NONE
+    cancelled: dict[int, TaskEnd] = _NONE
+    returned: dict[int, None] = _NONE
     progressed: dict[int, tuple[float, str]] = _NONE
+    freed: dict[int, None] = _NONE
+    taken: dict[int, Slot] = _NONE
+
+
+_TreeEvent = (
+    e.TreeAdopted
+    | e.TreeSubmitted
+    | e.TreeClaimed
+    | e.TreeReleased
+    | e.TreePaused
+    | e.TreeUnpaused
+    | e.TreeSettled
+    | e.TreeReopened
+    | e.TaskWaiting
+)
+_NoRow = (
+    e.TaskSaved
+    | e.SignalReceived
+    | e.AttemptTakenOver
+    | e.TaskCancelRequested
+    | e.TreeCancelRequested
+    | e.ReportRefused
+)
+"""They change no more than the tree's version."""
 
 
 class _Draft(Struct):
@@ -94,11 +133,13 @@ class _Draft(Struct):
     removed: dict[str, None] = {}
 
 
-def changes(events: Sequence[e.AnyEvent], first: int, index: Mapping[str, int]) -> Changes:
+def changes(
+    events: Sequence[e.AnyEvent], first: int, index: Mapping[str, int], keyed: bool = False
+) -> Changes:
     """The row changes of ``events``, which stand in one stream from version ``first`` on.
 
     ``index`` maps the ids of the tree's tasks to their numbers, as after these events. However a
-    stream is cut into appends, the rows come out the same.
+    stream is cut into appends, the rows come out the same. ``keyed`` as in `engine.ports.Append`.
     """
     made = Changes(TreeChange(first + len(events) - 1, events[-1].at))
     draft: _Draft | None = None
@@ -110,10 +151,14 @@ def changes(events: Sequence[e.AnyEvent], first: int, index: Mapping[str, int]) 
                 _ended(made, event, "completed", index[event.task], version)
             case e.TaskFailed():
                 _ended(made, event, "failed", index[event.task], version)
-            case e.TaskInterrupted():
-                _interrupted(made, index[event.task])
+            case e.TaskInterrupted() | e.AttemptFailed():
+                _returned(made, index[event.task])
             case e.TaskProgressed():
                 _progressed(made, event, index[event.task])
+            case e.TaskCancelled():
+                _cancelled(made, event, index[event.task], version)
+            case e.TaskReopened():
+                _reopened(made, event, index[event.task])
             case e.TreeCreated() | e.TasksAdded() | e.TaskChanged() | e.TaskRemoved():
                 draft = draft or _Draft()
                 _draft_event(made, event, draft)
@@ -123,13 +168,15 @@ def changes(events: Sequence[e.AnyEvent], first: int, index: Mapping[str, int]) 
         made.added = [(index[id], spec, at) for id, (spec, at) in draft.added.items()]
         made.respecified = [(index[id], spec) for id, spec in draft.respecified.items()]
         made.removed = list(draft.removed)
+    if keyed:
+        made.freed, made.taken = slots(events, index)
     return made
 
 
 def _started(made: Changes, event: e.TaskStarted, n: int) -> None:
-    if made.interrupted:
-        made.interrupted.pop(n, None)
-    made.started[n] = TaskState(
+    if made.returned:
+        made.returned.pop(n, None)
+    made.put[n] = TaskState(
         "in_progress", event.attempt, event.generation, 0.0, "", event.at, None, 0
     )
     if event.called:
@@ -137,9 +184,13 @@ def _started(made: Changes, event: e.TaskStarted, n: int) -> None:
 
 
 def _ended(
-    made: Changes, event: e.TaskCompleted | e.TaskFailed, status: str, n: int, version: int
+    made: Changes,
+    event: e.TaskCompleted | e.TaskFailed | e.TaskCancelled,
+    status: str,
+    n: int,
+    version: int,
 ) -> None:
-    state = made.started.get(n)
+    state = made.put.get(n)
     if state is None:
         made.ended[n] = TaskEnd(status, event.attempt, event.at, version)
         return
@@ -149,20 +200,36 @@ def _ended(
         state.progress = 1.0
 
 
-def _interrupted(made: Changes, n: int) -> None:
-    state = made.started.get(n)
+def _cancelled(made: Changes, event: e.TaskCancelled, n: int, version: int) -> None:
+    if n in made.put:
+        _ended(made, event, "cancelled", n, version)
+        return
+    if made.cancelled is _NONE:
+        made.cancelled = {}
+    made.cancelled[n] = TaskEnd("cancelled", event.attempt, event.at, version)
+
+
+def _returned(made: Changes, n: int) -> None:
+    state = made.put.get(n)
     if state is None:
-        if made.interrupted is _NONE:
-            made.interrupted = {}
-        made.interrupted[n] = None
+        if made.returned is _NONE:
+            made.returned = {}
+        made.returned[n] = None
         if made.progressed:
             made.progressed.pop(n, None)
     else:
         state.status, state.started_at, state.progress, state.message = "pending", None, 0.0, ""
 
 
+def _reopened(made: Changes, event: e.TaskReopened, n: int) -> None:
+    made.put[n] = TaskState("pending", 0, event.generation, 0.0, "", None, None, 0)
+    for rows in (made.ended, made.cancelled, made.returned, made.progressed):
+        if rows:
+            rows.pop(n, None)
+
+
 def _progressed(made: Changes, event: e.TaskProgressed, n: int) -> None:
-    state = made.started.get(n)
+    state = made.put.get(n)
     if state is None:
         if made.progressed is _NONE:
             made.progressed = {}
@@ -196,7 +263,7 @@ def _draft_event(
             assert_never(never)
 
 
-def _tree_event(made: Changes, event: e.AnyEvent) -> None:
+def _tree_event(made: Changes, event: _TreeEvent | _NoRow) -> None:
     tree = made.tree
     match event:
         case e.TreeAdopted():
@@ -207,21 +274,25 @@ def _tree_event(made: Changes, event: e.AnyEvent) -> None:
             tree.engine, tree.epoch, tree.released = event.engine, event.epoch, False
         case e.TreeReleased():
             tree.released = True
+        case e.TaskWaiting():
+            tree.status = "in_progress"
+        case e.TreePaused():
+            tree.paused = True
+        case e.TreeUnpaused():
+            tree.paused = False
         case e.TreeSettled():
             tree.phase, tree.status, tree.completed_at = "settled", event.status, event.at
-        case e.TaskSaved() | e.ReportRefused():
-            pass
+            tree.paused = False
+        case e.TreeReopened():
+            tree.phase, tree.status, tree.completed_at = "submitted", "in_progress", ""
         case (
-            e.TreeCreated()
-            | e.TasksAdded()
-            | e.TaskChanged()
-            | e.TaskRemoved()
-            | e.TaskStarted()
-            | e.TaskCompleted()
-            | e.TaskFailed()
-            | e.TaskInterrupted()
-            | e.TaskProgressed()
+            e.TaskSaved()
+            | e.SignalReceived()
+            | e.AttemptTakenOver()
+            | e.TaskCancelRequested()
+            | e.TreeCancelRequested()
+            | e.ReportRefused()
         ):
-            raise AssertionError("handled by the caller")
+            pass
         case _ as never:
             assert_never(never)

@@ -1,7 +1,7 @@
 """The timeline: one row per attempt, from when to when it ran and how it ended.
 
-Groups and tasks that failed before their executor was reached have rows as well: they started and
-ended. A task has at most one open attempt, so an end finds its row by the task.
+Groups, tasks that wait, and tasks that failed before their executor was reached have rows as well:
+they started and ended. A task has at most one open attempt, so an end finds its row by the task.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class AttemptRow(Struct, gc=False):
 
 
 class AttemptEnd(Struct, gc=False):
-    """The open attempt of a task, begun in an earlier batch, ends."""
+    """The open attempt of a task, begun in an earlier batch, ends. Maybe there is none."""
 
     tree: str
     task: str
@@ -35,16 +35,21 @@ class AttemptEnd(Struct, gc=False):
 
 
 class TimelineChanges(Struct):
-    """Row changes of one batch; ``ended`` comes before ``begun``."""
+    """Row changes of one batch; ``ended`` comes before ``begun``. No task ends twice in it."""
 
     ended: list[AttemptEnd] = []
     begun: list[AttemptRow] = []
 
 
+_Ending = e.TaskCompleted | e.TaskFailed | e.AttemptFailed | e.TaskCancelled | e.TaskInterrupted
+_Attempts = dict[tuple[str, str], AttemptRow | None]
+"""By tree and task: the open attempt that the batch began; None where the task has none open."""
+
+
 def changes(batch: Sequence[e.Recorded]) -> TimelineChanges:
     """The row changes of events that follow each other in the log."""
     made = TimelineChanges()
-    running: dict[tuple[str, str], AttemptRow] = {}
+    attempts: _Attempts = {}
     for recorded in batch:
         event = recorded.event
         match event:
@@ -54,31 +59,30 @@ def changes(batch: Sequence[e.Recorded]) -> TimelineChanges:
                     event.at, recorded.version,
                 )  # fmt: skip
                 made.begun.append(row)
-                running[recorded.tree, event.task] = row
+                attempts[recorded.tree, event.task] = row
             case e.TaskCompleted():
-                _end(made, running, recorded.tree, event, "completed")
-            case e.TaskFailed():
-                _end(made, running, recorded.tree, event, "failed")
+                _end(made, attempts, recorded.tree, event, "completed")
+            case e.TaskFailed() | e.AttemptFailed():
+                _end(made, attempts, recorded.tree, event, "failed")
+            case e.TaskCancelled():
+                _end(made, attempts, recorded.tree, event, "cancelled")
             case e.TaskInterrupted():
-                _end(made, running, recorded.tree, event, "interrupted")
+                _end(made, attempts, recorded.tree, event, "interrupted")
             case _:
                 pass
     return made
 
 
 def _end(
-    made: TimelineChanges,
-    running: dict[tuple[str, str], AttemptRow],
-    tree: str,
-    event: e.TaskCompleted | e.TaskFailed | e.TaskInterrupted,
-    outcome: str,
+    made: TimelineChanges, attempts: _Attempts, tree: str, event: _Ending, outcome: str
 ) -> None:
-    row = running.pop((tree, event.task), None)
-    if row is None:
+    key = tree, event.task
+    if key not in attempts:
         made.ended.append(AttemptEnd(tree, event.task, event.at, outcome))
-    else:
+    elif (row := attempts[key]) is not None:
         row.ended_at, row.outcome = event.at, outcome
+    attempts[key] = None
 
 
-TIMELINE = Projector("timeline", 1, changes)
+TIMELINE = Projector("timeline", 2, changes)
 """The projector of the table ``attempt``."""

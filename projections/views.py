@@ -12,7 +12,8 @@ from ..domain.specs import Dependency, ErrorInfo
 class TreeView(Struct, kw_only=True):
     """A tree's row.
 
-    ``phase`` is draft, submitted, settled or adopted; ``status`` the public one.
+    ``phase`` is draft, submitted, settled or adopted; ``status`` the public one. ``paused``:
+    nothing new starts in it.
     """
 
     num: int
@@ -29,6 +30,7 @@ class TreeView(Struct, kw_only=True):
     created_at: str
     updated_at: str
     completed_at: str | None
+    paused: bool
 
     @property
     def is_draft(self) -> bool:
@@ -39,7 +41,8 @@ class TreeView(Struct, kw_only=True):
 class TaskView(Struct, kw_only=True):
     """A task's row, its specification and how far it is.
 
-    ``result`` is JSON as bytes and there only where it completed; ``error`` only where it failed.
+    ``policy`` is a JSON object with what it asks for otherwise than usual. ``result`` is JSON as
+    bytes and there only where it completed; ``error`` only where it failed or was cancelled.
     """
 
     id: str
@@ -54,6 +57,7 @@ class TaskView(Struct, kw_only=True):
     inputs: Raw
     params: Raw
     schemas: Raw
+    policy: Raw
     created_at: str
     status: str
     attempt: int

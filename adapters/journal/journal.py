@@ -14,7 +14,7 @@ from ...domain.errors import (
     StoreError,
 )
 from ...domain.events import AnyEvent, Recorded
-from ...engine.ports import Append, OpenTree, Unit
+from ...engine.ports import Answered, Append, OpenTree, Unit
 from ...projections.status import Changes, changes
 from .chain import first_broken
 from .faults import VersionTaken
@@ -36,6 +36,7 @@ class Batch(Struct, gc=False):
     stored: list[HashedEvent]
     changes: Changes
     blobs: Mapping[str, bytes] | None
+    answers: Sequence[Answered] = ()
     hashes: list[bytes] = []
 
 
@@ -55,8 +56,8 @@ class Recorder(Protocol):
     def record(self, batches: Sequence[Batch]) -> int:
         """Store all in one transaction; returns the last position.
 
-        Raises `VersionTaken` or `StaleVersion`, `IdTaken`, `StoreError`; nothing is stored then,
-        unless the error came from the commit itself.
+        Raises `VersionTaken` or `StaleVersion`, `IdTaken`, `SlotTaken`, `CommandAnswered`,
+        `StoreError`; nothing is stored then, unless the error came from the commit itself.
         """
 
     def hash_at(self, tree: str, version: int) -> bytes | None:
@@ -80,6 +81,8 @@ class Recorder(Protocol):
 
     def open_work(self) -> Sequence[OpenTree]: ...
 
+    def owner(self, tree: str) -> OpenTree | None: ...
+
     def position(self) -> int: ...
 
     def close(self) -> None: ...
@@ -92,12 +95,15 @@ def _joined(stream: Sequence[Append]) -> Append:
         return first
     events: list[AnyEvent] = []
     blobs: dict[str, bytes] = {}
+    answers: list[Answered] = []
     for append in stream:
         if append.expected != first.expected + len(events):
             raise StaleVersion(append.tree, append.expected)
         events.extend(append.events)
         blobs.update(append.blobs or {})
-    return Append(first.tree, first.expected, events, last.index, blobs or None)
+        answers.extend(append.answers)
+    keyed = any(append.keyed for append in stream)
+    return Append(first.tree, first.expected, events, last.index, blobs or None, keyed, answers)
 
 
 class EventJournal:
@@ -150,8 +156,9 @@ class EventJournal:
             append.tree,
             append.expected,
             self.mapper.encode(append.tree, first, append.events),
-            changes(append.events, first, append.index),
+            changes(append.events, first, append.index, append.keyed),
             append.blobs,
+            append.answers,
         )
 
     def _refuse(self, error: Exception, batches: Sequence[Batch]) -> NoReturn:
@@ -215,6 +222,10 @@ class EventJournal:
     def open_work(self) -> Sequence[OpenTree]:
         """See `engine.ports.Journal.open_work`."""
         return self.recorder.open_work()
+
+    def owner(self, tree: str) -> OpenTree | None:
+        """See `engine.ports.Journal.owner`."""
+        return self.recorder.owner(tree)
 
     def position(self) -> int:
         """See `engine.ports.Journal.position`."""

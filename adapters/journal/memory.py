@@ -11,7 +11,7 @@ from eventsourcing.persistence import StoredEvent, Tracking
 
 from ...domain.errors import IdTaken, StaleVersion, StoreUnavailable
 from ...engine.ports import OpenTree
-from ...projections.views import ReadModel
+from ...projections.views import ReadModel, TreeView
 from .chain import START, links
 from .journal import Batch, EventJournal, Row
 from .mapper import HashedEvent, StructMapper
@@ -48,6 +48,7 @@ class MemoryRecorder(library.POPOProcessRecorder):
                 raise IdTaken(taken)
             for batch in batches:
                 batch.hashes = links(batch.stored, self._last_hash(batch))
+            self.tables.check(batches)
             return self._commit(batches)
 
     def _last_hash(self, batch: Batch) -> bytes:
@@ -129,11 +130,14 @@ class MemoryRecorder(library.POPOProcessRecorder):
         """See `journal.Recorder.open_work`."""
         with self.lock:
             self.check_open()
-            return [
-                OpenTree(tree.id, tree.name, tree.engine, tree.epoch, tree.released)
-                for tree in self.tables.trees.values()
-                if tree.phase == "submitted"
-            ]
+            return [_open(tree) for tree in self.tables.trees.values() if tree.phase == "submitted"]
+
+    def owner(self, tree: str) -> OpenTree | None:
+        """See `journal.Recorder.owner`."""
+        with self.lock:
+            self.check_open()
+            found = self.tables.trees.get(tree)
+            return _open(found) if found is not None and found.phase == "submitted" else None
 
     def position(self) -> int:
         """See `journal.Recorder.position`."""
@@ -148,6 +152,10 @@ class MemoryRecorder(library.POPOProcessRecorder):
         """Raises `StoreUnavailable` after `close`."""
         if self._closed:
             raise StoreUnavailable("the store in memory was closed; open another")
+
+
+def _open(tree: TreeView) -> OpenTree:
+    return OpenTree(tree.id, tree.name, tree.engine, tree.epoch, tree.released)
 
 
 def open_memory() -> tuple[EventJournal, ReadModel]:

@@ -64,6 +64,10 @@ class MemoryCopy:
         """See `StatusCopy.write`."""
         self._tables.apply([Batch(one.tree, 0, [], one.changes, None) for one in made])
 
+    def numbers(self, tree: str) -> dict[str, int]:
+        """See `StatusCopy.numbers`."""
+        return {entry.spec.id: n for n, entry in self._tables.of.get(tree, {}).items()}
+
     def differences(self, position: int, limit: int) -> Sequence[Difference]:
         """See `StatusCopy.differences`."""
         stored, rebuilt = self._recorder.tables, self._tables
@@ -72,6 +76,7 @@ class MemoryCopy:
             ("tree", _trees(stored), _trees(rebuilt)),
             ("task", _tasks(stored), _tasks(rebuilt)),
             ("task_state", _states(stored), _states(rebuilt)),
+            ("slot", _slots(stored), _slots(rebuilt)),
         ):
             found.extend(_differing(table, one, other)[:limit])
         return found + misplaced(self._recorder.max_tracking_id("status") or 0, position)
@@ -80,6 +85,7 @@ class MemoryCopy:
         """See `StatusCopy.replace`."""
         stored, rebuilt = self._recorder.tables, self._tables
         stored.trees, stored.tasks, stored.of = rebuilt.trees, rebuilt.tasks, rebuilt.of
+        stored.slots = rebuilt.slots
 
 
 def _trees(tables: Tables) -> _Rows:
@@ -101,6 +107,14 @@ def _states(tables: Tables) -> _Rows:
     return {
         id: asdict(entry.state) for id, entry in tables.tasks.items() if entry.state is not None
     }
+
+
+def _slots(tables: Tables) -> _Rows:
+    found = {}
+    for (tree, n), key in tables.slots.items():
+        entry = tables.of.get(tree, {}).get(n)
+        found[f"{tree}/{n}" if entry is None else entry.spec.id] = {"key": key}
+    return found
 
 
 def _differing(table: str, stored: _Rows, rebuilt: _Rows) -> list[Difference]:

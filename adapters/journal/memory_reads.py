@@ -14,6 +14,7 @@ from ...projections.views import AttemptView, TaskView, TreeView
 from .journal import Row
 from .mapper import StructMapper
 from .memory_rows import Tables, TaskEntry
+from .rows import policy
 from .sql_reads import ending
 
 
@@ -174,9 +175,9 @@ class MemoryReads:
             id=spec.id, tree_id=tree.id, n=entry.n, key=spec.label, name=spec.name,
             parent_id=spec.parent, user_id=tree.user_id, priority=spec.priority,
             dependencies=spec.dependencies, inputs=spec.inputs, params=spec.params,
-            schemas=spec.schemas, created_at=entry.created_at, status="pending", attempt=0,
-            generation=1, progress=0.0, message="", started_at=None, completed_at=None,
-            draft=tree.phase == "draft",
+            schemas=spec.schemas, policy=Raw(policy(spec).encode()), created_at=entry.created_at,
+            status="pending", attempt=0, generation=1, progress=0.0, message="", started_at=None,
+            completed_at=None, draft=tree.phase == "draft",
         )  # fmt: skip
         if state is not None:
             view.status, view.attempt, view.generation = (

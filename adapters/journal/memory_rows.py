@@ -1,9 +1,11 @@
 """Status rows in memory: the same changes that the databases take, on objects."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 
+from ...domain.errors import CommandAnswered, SlotTaken
 from ...domain.specs import TaskSpec
 from ...projections.status import Changes, TaskEnd, TaskState
 from ...projections.views import TreeView
@@ -11,7 +13,7 @@ from .journal import Batch
 
 
 class TaskEntry(Struct):
-    """A task: its specification, and its state once it has started."""
+    """A task: its specification, and its state once it has started or ended."""
 
     n: int
     tree: TreeView
@@ -28,6 +30,10 @@ class Tables:
         self.tasks: dict[str, TaskEntry] = {}
         self.of: dict[str, dict[int, TaskEntry]] = {}
         """The tasks of each tree by number."""
+        self.slots: dict[tuple[str, int], str] = {}
+        """The concurrency keys by tree and number of the task that holds a place under one."""
+        self.inbox: dict[str, list[Any]] = {}
+        """By the command's id: the command, and its outcome once there is one, as bytes."""
 
     def taken(self, batches: Sequence[Batch]) -> list[str]:
         """The ids that `apply` could not add."""
@@ -45,14 +51,45 @@ class Tables:
                 seen.add(spec.id)
         return list(found)
 
+    def check(self, batches: Sequence[Batch]) -> None:
+        """Raises `SlotTaken` or `CommandAnswered` for what `apply` must not do."""
+        if any(batch.changes.taken for batch in batches):
+            self._check_slots(batches)
+        answered: set[str] = set()
+        for batch in batches:
+            for answer in batch.answers:
+                letter = self.inbox.get(answer.id)
+                if letter is None or letter[1] is not None or answer.id in answered:
+                    raise CommandAnswered(answer.id)
+                answered.add(answer.id)
+
+    def _check_slots(self, batches: Sequence[Batch]) -> None:
+        slots = dict(self.slots)
+        for batch in batches:
+            for n in batch.changes.freed:
+                slots.pop((batch.tree, n), None)
+        for batch in batches:
+            for n, slot in batch.changes.taken.items():
+                slots.pop((batch.tree, n), None)
+                held = sum(key == slot.key for key in slots.values())
+                if slot.limit is not None and held >= slot.limit:
+                    raise SlotTaken(batch.tree, slot.key)
+                slots[batch.tree, n] = slot.key
+
     def apply(self, batches: Sequence[Batch]) -> None:
         """All changes, removals first."""
         for batch in batches:
             for id in self._removed(batch):
                 entry = self.tasks.pop(id)
                 del self.of[batch.tree][entry.n]
+            for n in batch.changes.freed:
+                self.slots.pop((batch.tree, n), None)
         for batch in batches:
             self._apply(batch.tree, batch.changes)
+            for n, slot in batch.changes.taken.items():
+                self.slots[batch.tree, n] = slot.key
+            for answer in batch.answers:
+                self.inbox[answer.id][1] = answer.outcome
 
     def _removed(self, batch: Batch) -> list[str]:
         made = batch.changes
@@ -72,14 +109,18 @@ class Tables:
             self.tasks[spec.id] = entries[n] = TaskEntry(n, tree, spec, at)
         for n, spec in made.respecified:
             entries[n].spec = spec
-        for n in made.interrupted:
+        for n in made.returned:
             state = _state(entries, n)
             state.status, state.started_at, state.progress, state.message = "pending", None, 0.0, ""
         for n, (fraction, message) in made.progressed.items():
             state = _state(entries, n)
             state.progress, state.message = fraction, message
-        for n, state in made.started.items():
+        for n, state in made.put.items():
             entries[n].state = state
+        for n, end in made.cancelled.items():
+            if entries[n].state is None:
+                entries[n].state = TaskState("cancelled", 0, 1, 0.0, "", None, None, 0)
+            _end(_state(entries, n), end)
         for n, end in made.ended.items():
             _end(_state(entries, n), end)
 
@@ -91,6 +132,7 @@ class Tables:
                 num=len(self.trees) + 1, id=id, uid=new.uid, name=new.name, user_id=new.owner,
                 phase="draft", status="pending", version=0, engine="", epoch=0, released=True,
                 created_at=new.created_at, updated_at=new.created_at, completed_at=None,
+                paused=False,
             )  # fmt: skip
         tree = self.trees[id]
         tree.version, tree.updated_at = change.version, change.updated_at
@@ -100,7 +142,9 @@ class Tables:
             tree.engine = change.engine or tree.engine
             tree.epoch = change.epoch or tree.epoch
             tree.released = tree.released if change.released is None else change.released
-            tree.completed_at = change.completed_at
+            if change.completed_at is not None:
+                tree.completed_at = change.completed_at or None
+            tree.paused = tree.paused if change.paused is None else change.paused
         return tree
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import eventsourcing.postgres as library
 import psycopg
-from psycopg import Connection, Cursor
-from psycopg.rows import DictRow, TupleRow, tuple_row
+from psycopg import Connection
+from psycopg.rows import DictRow, tuple_row
 
 from ...domain.errors import StaleVersion, StoreUnavailable
 from ...engine.ports import OpenTree
@@ -195,6 +195,11 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         """See `journal.Recorder.open_work`."""
         return [OpenTree(*row) for row in self.query(_sql.open_work)]
 
+    def owner(self, tree: str) -> OpenTree | None:
+        """See `journal.Recorder.owner`."""
+        rows = self.query(_sql.owner, (tree,))
+        return OpenTree(*rows[0]) if rows else None
+
     def position(self) -> int:
         """See `journal.Recorder.position`."""
         return self.query(_sql.position)[0][0] or 0
@@ -284,12 +289,6 @@ def open_postgres(dsn: str, *, durability: str = "power") -> tuple[EventJournal,
         raise
     mapper = StructMapper()
     return EventJournal(recorder, mapper), PostgresReads(recorder, mapper)
-
-
-def _one(cursor: Cursor[TupleRow]) -> TupleRow:
-    row = cursor.fetchone()
-    assert row is not None
-    return row
 
 
 def _require_first(batch: Batch) -> None:

@@ -1,15 +1,18 @@
 """From PostgreSQL's errors to ours, told so that an operator knows what to do."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import msgspec
 import psycopg
 from psycopg import errors
 from psycopg_pool import PoolClosed
 
 from ...domain.errors import (
+    CommandAnswered,
     IdTaken,
+    SlotTaken,
     StoreCorrupt,
     StoreError,
     StoreFull,
@@ -25,6 +28,11 @@ _BUSY = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
 _DAMAGED = (errors.DataCorrupted, errors.IndexCorrupted)
 _NO_TABLES = (errors.UndefinedTable, errors.UndefinedFunction, errors.UndefinedColumn)
 _REFUSED = ("authentication failed", "no password supplied", "pg_hba.conf", "does not exist")
+_REFUSALS: Mapping[str | None, Callable[[str], Exception]] = {
+    "AF001": lambda detail: SlotTaken(*msgspec.json.decode(detail)),
+    "AF002": CommandAnswered,
+}
+"""What our own functions raise, with what they say about it."""
 
 
 @contextmanager
@@ -39,6 +47,8 @@ def translated(store: Datastore) -> Iterator[None]:
 
 def from_postgres(error: psycopg.Error, store: str, text: str) -> Exception:
     """The error to raise for ``error`` of ``store``, which says ``text``, without a password."""
+    if error.sqlstate in _REFUSALS:
+        return _REFUSALS[error.sqlstate](error.diag.message_detail or "")
     match error:
         case errors.UniqueViolation():
             return _taken(error, store, text)

@@ -31,8 +31,12 @@ _DIFFERENCES = (
     ("tree", _sql.differences_tree),
     ("task", _sql.differences_task),
     ("task_state", _sql.differences_task_state),
+    ("slot", _sql.differences_slot),
 )
-_MEND = (_sql.mend_1, _sql.mend_2, _sql.mend_3, _sql.mend_4, _sql.mend_5, _sql.mend_6)
+_MEND = (
+    _sql.mend_1, _sql.mend_2, _sql.mend_3, _sql.mend_4, _sql.mend_5, _sql.mend_6, _sql.mend_7,
+    _sql.mend_8,
+)  # fmt: skip
 _ATTEMPT = (Texts, Texts, Ints, Ints, Texts, Ints, Texts, Texts)
 _END = (Texts, Texts, Texts, Texts)
 """The columns of `AttemptRow` and `AttemptEnd`."""
@@ -188,6 +192,10 @@ class PostgresCopy:
     def _find(self, tree: str) -> int | None:
         row = self._cursor.execute(query(_sql.number), (tree,)).fetchone()
         return None if row is None else row[0]
+
+    def numbers(self, tree: str) -> dict[str, int]:
+        """See `StatusCopy.numbers`."""
+        return dict(self._cursor.execute(query(_sql.numbers), (tree,)).fetchall())
 
     def differences(self, position: int, limit: int) -> Sequence[Difference]:
         """See `StatusCopy.differences`."""

@@ -24,13 +24,17 @@ ROW_BYTES = 200
 _TABLES: dict[str, tuple[type[Column], ...]] = {
     "trees": (Texts, Texts, Texts, Texts, Texts),
     "events": (Texts, Ints, Texts, Bytes, Bytes, Bytes),
-    "changed": (Ints, Ints, Texts, Texts, Texts, Texts, Ints, Bools, Texts),
+    "changed": (Ints, Ints, Texts, Texts, Texts, Texts, Ints, Bools, Texts, Bools),
     "gone": (Ints, Texts),
     "moved": (Ints,),
-    "tasks": (Ints, Texts, Texts, Texts, Texts, Ints, Texts, Texts, Texts, Texts, Texts),
-    "specs": (Ints, Texts, Texts, Texts, Ints, Texts, Texts, Texts, Texts),
-    "interrupted": (Ints,),
+    "tasks": (Ints, Texts, Texts, Texts, Texts, Ints, Texts, Texts, Texts, Texts, Texts, Texts),
+    "specs": (Ints, Texts, Texts, Texts, Ints, Texts, Texts, Texts, Texts, Texts),
+    "returned": (Ints,),
     "progressed": (Ints, Floats, Texts),
+    "cancelled": (Ints, Ints, Texts, Ints),
+    "freed": (Ints,),
+    "taken": (Ints, Texts, Ints),
+    "answers": (Texts, Texts),
     "blobs": (Texts, Bytes),
     "put": (Ints, Texts, Ints, Ints, Floats, Texts, Texts, Texts, Ints),
     "ended": (Ints, Texts, Ints, Texts, Ints, Floats),
@@ -112,13 +116,13 @@ def _add_tree(rows: Rows, batch: Batch, tree: TreeChange, num: int) -> None:
         rows["trees"].append((batch.tree, new.uid, new.name, new.owner, new.created_at))
     rows["changed"].append(
         (num, tree.version, tree.updated_at, tree.status, tree.phase, tree.engine, tree.epoch,
-         tree.released, tree.completed_at)
+         tree.released, tree.completed_at, tree.paused)
     )  # fmt: skip
 
 
 def _add_states(rows: Rows, made: Changes, base: int) -> None:
     put, ended = rows["put"], rows["ended"]
-    for n, s in made.started.items():
+    for n, s in made.put.items():
         put.append(
             (base | n, s.status, s.attempt, s.generation, s.progress, s.message,
              s.started_at, s.completed_at, s.ended)
@@ -129,14 +133,24 @@ def _add_states(rows: Rows, made: Changes, base: int) -> None:
 
 
 def _add_rarities(rows: Rows, batch: Batch, base: int) -> None:
-    """What few appends hold: interruptions, progress, changes of drafts, blobs."""
+    """What few appends hold: attempts to be repeated, progress, cancels, changes of drafts, …"""
     made = batch.changes
-    if made.interrupted:
-        rows["interrupted"].extend((base | n,) for n in made.interrupted)
+    if made.returned:
+        rows["returned"].extend((base | n,) for n in made.returned)
     if made.progressed:
         rows["progressed"].extend(
             (base | n, fraction, message) for n, (fraction, message) in made.progressed.items()
         )
+    if made.cancelled:
+        rows["cancelled"].extend(
+            (base | n, d.attempt, d.completed_at, d.ended) for n, d in made.cancelled.items()
+        )
+    if made.freed:
+        rows["freed"].extend((base | n,) for n in made.freed)
+    if made.taken:
+        rows["taken"].extend((base | n, slot.key, slot.limit) for n, slot in made.taken.items())
+    if batch.answers:
+        rows["answers"].extend((one.id, one.outcome.decode()) for one in batch.answers)
     if made.respecified:
         rows["specs"].extend((base | n, *task_row(spec)[1:]) for n, spec in made.respecified)
     if made.removed:
@@ -151,7 +165,7 @@ def size_of(rows: Rows) -> int:
     """About how many bytes the rows take."""
     size = sum(map(len, rows.values())) * ROW_BYTES
     size += sum(len(row[3]) for row in rows["events"])
-    for name in ("tasks", "specs", "blobs"):
+    for name in ("tasks", "specs", "answers", "blobs"):
         size += sum(map(_weight, rows[name]))
     return size
 

@@ -1,4 +1,4 @@
-"""The tables and the function of a store on PostgreSQL, made once."""
+"""The tables and functions of a store on PostgreSQL: made once, brought up to date on opening."""
 
 from typing import Any
 
@@ -9,26 +9,41 @@ from ...domain.errors import StoreUnavailable
 from .postgres_connect import query
 from .sql import script, statements
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 OLDEST_SERVER = 14
 
 _sql = statements("postgres")
+_STEPS = statements("postgres_migrations")
 
 
 def make_schema(connection: Connection[Any], store: str) -> None:
-    """Make what is missing; two who come at once wait for each other.
+    """Make what is missing, in one transaction; two who come at once wait for each other.
 
     Raises `StoreUnavailable` where the server does not fit or a later version made the store.
     """
     _check_server(connection, store)
     cursor = connection.cursor(row_factory=tuple_row)
-    if _version(cursor, store):
+    if _version(cursor, store) == SCHEMA_VERSION:
         return
     with connection.transaction():
         cursor.execute(query(_sql.lock_schema))
-        if not _version(cursor, store):
+        found = _version(cursor, store)
+        if found == SCHEMA_VERSION:
+            return
+        if found:
+            _migrate(cursor, found)
+        else:
             cursor.execute(query(script("postgres_schema")), prepare=False)
             cursor.execute(query(_sql.mark_schema), (SCHEMA_VERSION,))
+        cursor.execute(query(script("postgres_functions")), prepare=False)
+
+
+def _migrate(cursor: Cursor[TupleRow], found: int) -> None:
+    """The tables from version ``found`` to ours, while no writer is halfway through a commit."""
+    cursor.execute(query(_sql.lock))
+    for version in range(found, SCHEMA_VERSION):
+        cursor.execute(query(getattr(_STEPS, f"from_{version}")), prepare=False)
+    cursor.execute(query(_sql.move_schema), (SCHEMA_VERSION,))
 
 
 def _check_server(connection: Connection[Any], store: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw, UnsetType
 
-from ...domain.events import AnyEvent, TaskCompleted, TaskFailed
+from ...domain.events import AnyEvent, TaskCancelled, TaskCompleted, TaskFailed
 from ...domain.specs import Dependency, ErrorInfo
 from ...projections.views import AttemptView, TaskView, TreeView
 from .mapper import StructMapper
@@ -117,7 +117,7 @@ class SQLReads:
         return {"ids": msgspec.json.encode(ids).decode()}
 
     def _task(self, row: Sequence[Any]) -> TaskView:
-        topic, state = row[22], row[23]
+        topic, state = row[23], row[24]
         result, error = None, None
         if topic is not None:
             result, error = ending(self._mapper.decode(topic, state), self._source.blob)
@@ -130,6 +130,8 @@ def ending(
     """The result and the error in the event that ended a task; ``blob`` finds large results."""
     if isinstance(event, TaskFailed):
         return None, event.error
+    if isinstance(event, TaskCancelled):
+        return None, ErrorInfo("cancelled", event.reason or "cancelled")
     if not isinstance(event, TaskCompleted):
         return None, None
     if event.blob is not None:
@@ -139,15 +141,16 @@ def ending(
 
 def task_view(row: Sequence[Any], n: int, result: Raw | None, error: ErrorInfo | None) -> TaskView:
     """The view of a row of the task queries (their columns stand in one order on all stores)."""
-    (_, id, key, name, parent, priority, dependencies, inputs, params, schemas, created_at,
+    (_, id, key, name, parent, priority, dependencies, inputs, params, schemas, policy, created_at,
      status, attempt, generation, progress, message, started_at, completed_at, _, tree, owner,
-     phase) = row[:22]  # fmt: skip
+     phase) = row[:23]  # fmt: skip
     return TaskView(
         id=id, tree_id=tree, n=n, key=key, name=name, parent_id=parent, user_id=owner,
         priority=priority, dependencies=_dependencies.decode(dependencies),
         inputs=Raw(inputs.encode()), params=Raw(params.encode()), schemas=Raw(schemas.encode()),
-        created_at=created_at, status=status or "pending", attempt=attempt or 0,
-        generation=generation or 1, progress=progress or 0.0, message=message or "",
+        policy=Raw(policy.encode()), created_at=created_at, status=status or "pending",
+        attempt=attempt or 0, generation=generation or 1, progress=progress or 0.0,
+        message=message or "",
         started_at=started_at, completed_at=completed_at, draft=phase == "draft",
         result=result, error=error,
     )  # fmt: skip
@@ -155,9 +158,10 @@ def task_view(row: Sequence[Any], n: int, result: Raw | None, error: ErrorInfo |
 
 def _tree(row: Sequence[Any]) -> TreeView:
     (num, id, uid, name, owner, phase, status, version, engine, epoch, released, created_at,
-     updated_at, completed_at) = row  # fmt: skip
+     updated_at, completed_at, paused) = row  # fmt: skip
     return TreeView(
         num=num, id=id, uid=uid, name=name, user_id=owner, phase=phase, status=status,
         version=version, engine=engine, epoch=epoch, released=bool(released),
         created_at=created_at, updated_at=updated_at, completed_at=completed_at,
+        paused=bool(paused),
     )  # fmt: skip

@@ -21,12 +21,11 @@ from .chain import START, Head, links
 from .faults import from_sqlite, place_of
 from .heads import Heads
 from .journal import Batch, Row
-from .sql import script, statements
+from .sql import statements
 from .sqlite_datastore import LOCK_TIMEOUT, Datastore, database_name
+from .sqlite_schema import SCHEMA_VERSION, make_schema, table_statements
 
 __all__ = ["LOCK_TIMEOUT", "Datastore", "Factory", "SQLiteRecorder", "database_name"]
-
-SCHEMA_VERSION = 1
 
 _sql = statements("sqlite")
 
@@ -47,20 +46,17 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
     def construct_create_table_statements(self) -> list[str]:
         """The library's tracking table, and ours from ``sqlite_schema.sql``."""
         inherited = super().construct_create_table_statements()
-        ours = [part for part in script("sqlite_schema").split(";\n") if part.strip()]
-        return [*(s for s in inherited if "stored_events" not in s), *ours]
+        return [*(s for s in inherited if "stored_events" not in s), *table_statements()]
 
     def create_table(self) -> None:
-        """Make what is missing; refuse a store that a later version made."""
+        """Make what is missing, in one transaction; refuse a store that a later version made."""
         with self._translated():
             if self._schema_version() == SCHEMA_VERSION:
                 return
             with self._transaction() as cursor:
-                if self._schema_version() < SCHEMA_VERSION:
-                    for statement in self.create_table_statements:
-                        cursor.execute(statement)
+                if (found := self._schema_version()) < SCHEMA_VERSION:
+                    make_schema(cursor, found, self.create_table_statements)
                     cursor.execute(_sql.mark_tracking, (self.table_migration_identifier,))
-                    cursor.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _schema_version(self) -> int:
         found = int(self._connection().execute("PRAGMA user_version").fetchone()[0])
@@ -186,10 +182,12 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
 
     def open_work(self) -> Sequence[OpenTree]:
         """See `journal.Recorder.open_work`."""
-        return [
-            OpenTree(id, name, engine, epoch, bool(released))
-            for id, name, engine, epoch, released in self._all(_sql.open_work, ())
-        ]
+        return [_open_tree(row) for row in self._all(_sql.open_work, ())]
+
+    def owner(self, tree: str) -> OpenTree | None:
+        """See `journal.Recorder.owner`."""
+        row = self._one(_sql.owner, (tree,))
+        return None if row is None else _open_tree(row)
 
     def position(self) -> int:
         """See `journal.Recorder.position`."""
@@ -266,6 +264,11 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
             if isinstance(cause, sqlite3.Error):
                 raise from_sqlite(cause, self.path) from error
             raise StoreError(f"the store {place_of(self.path)} failed: {error}") from error
+
+
+def _open_tree(row: Sequence[Any]) -> OpenTree:
+    id, name, engine, epoch, released = row
+    return OpenTree(id, name, engine, epoch, bool(released))
 
 
 class Factory(library.SQLiteFactory):

@@ -11,10 +11,12 @@ import pytest
 from eventsourcing.compressor import ZlibCompressor
 from eventsourcing.persistence import StoredEvent
 from msgspec import Raw
+from msgspec.structs import replace
 
 from aipartnerupflow.adapters.journal.chain import START, links
 from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
+from aipartnerupflow.adapters.journal.memory import open_memory
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import (
     IdTaken,
@@ -28,6 +30,7 @@ from aipartnerupflow.engine.commit import Committer
 from aipartnerupflow.engine.ports import Append, OpenTree
 from tests.support.facts import (
     AT,
+    LATER,
     MARKERS,
     Expected,
     created,
@@ -39,7 +42,7 @@ from tests.support.facts import (
     task_row,
     tree_row,
 )
-from tests.support.histories import History
+from tests.support.histories import History, Steps
 from tests.support.journals import Handle, Store
 
 
@@ -585,6 +588,50 @@ def test_rows_follow_however_appends_are_cut(store: Store) -> None:
     assert_rows_follow(handle)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_come_out_the_same_however_a_history_is_cut(store: Store, seed: int) -> None:
+    steps = Steps(Random(seed))
+    steps.commits(15)
+    handles, random = [store.open(), store.open()], Random(seed)
+    for units in steps.cut(random, most=6):
+        random.choice(handles).journal.append(units)
+    assert_rows_follow(handles[0])
+    _, reads = whole = open_memory()
+    whole[0].append([steps.units])
+    for tree in steps.trees:
+        assert handles[0].reads.tree(tree) == reads.tree(tree)
+        assert handles[0].reads.tasks(tree) == reads.tasks(tree)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_task_cancelled_in_the_first_transaction_of_its_tree_has_ended(
+    handle: Handle, running: bool
+) -> None:
+    started = [e.TaskStarted(at=AT, task="a")] if running else []
+    cancelled = e.TaskCancelled(at=LATER, task="a", attempt=len(started))
+    submitted = e.TreeSubmitted(at=AT, of=(None,))
+    facts: list[e.AnyEvent] = [created("a"), submitted, *started, cancelled]
+    handle.journal.append([[new("x")], [Append("a", 0, facts, numbers("a"))]])
+    assert_rows_follow(handle)
+    view = handle.reads.task("a")
+    assert view is not None
+    assert (view.status, view.completed_at) == ("cancelled", LATER)
+    assert view.started_at == (AT if running else None)
+
+
+def test_a_tree_released_after_it_has_settled_keeps_the_time_of_its_end(handle: Handle) -> None:
+    submitted = e.TreeSubmitted(at=AT, of=(None,))
+    settled = e.TreeSettled(at=LATER, status="completed")
+    facts: list[e.AnyEvent] = [created("a"), submitted, settled]
+    handle.journal.append([[Append("a", 0, facts, numbers("a"))]])
+    released = e.TreeReleased(at=LATER, engine="engine-a")
+    handle.journal.append([[Append("a", 3, [released], numbers("a"))]])
+    assert_rows_follow(handle)
+    view = handle.reads.tree("a")
+    assert view is not None
+    assert view.completed_at == LATER
+
+
 def test_tasks_move_from_tree_to_tree(handle: Handle) -> None:
     journal, reads = handle.journal, handle.reads
     journal.append([[new("a")], [new("b", "x")]])
@@ -616,7 +663,7 @@ def test_blobs_are_stored_with_their_events(handle: Handle) -> None:
     with pytest.raises(NotFound):
         journal.read_blob("cc")
     with pytest.raises(StaleVersion):
-        journal.append([[msgspec.structs.replace(saved("a", 2), blobs={"cc": b"c"})]])
+        journal.append([[replace(saved("a", 2), blobs={"cc": b"c"})]])
     with pytest.raises(NotFound):
         journal.read_blob("cc")
 
@@ -639,6 +686,31 @@ def test_open_work_is_what_was_submitted_and_has_not_settled(handle: Handle) -> 
     ]
     handle.journal.append([[Append("free", 2, [settled], numbers("free"))]])
     assert [tree.id for tree in handle.journal.open_work()] == ["let go", "held"]
+
+
+def test_the_owner_of_a_tree_is_who_claimed_it_last_as_long_as_it_is_open(handle: Handle) -> None:
+    def take(after: int, *events: e.AnyEvent) -> OpenTree | None:
+        handle.journal.append([[Append("a", after, events, numbers("a"))]])
+        return handle.journal.owner("a")
+
+    handle.journal.append([[new("a")], [new("b")]])
+    assert handle.journal.owner("a") is None
+    assert handle.journal.owner("nobody") is None
+    claimed = e.TreeClaimed(at=AT, engine="engine-a", epoch=1)
+    mine = OpenTree("a", "Tree a", "engine-a", 1, False)
+    assert take(1, e.TreeSubmitted(at=AT, of=(None,))) == OpenTree("a", "Tree a", "", 0, True)
+    assert take(2, claimed) == mine
+    assert take(3, e.TreeReleased(at=AT, engine="engine-a")) == replace(mine, released=True)
+    other = replace(claimed, engine="engine-b", epoch=2)
+    assert take(4, other) == OpenTree("a", "Tree a", "engine-b", 2, False)
+    assert take(5, e.TreeSettled(at=AT, status="failed")) is None
+    assert handle.journal.open_work() == []
+    again = take(6, e.TaskReopened(at=AT, task="a", generation=2), e.TreeReopened(at=AT))
+    assert again == OpenTree("a", "Tree a", "engine-b", 2, False)
+    assert handle.journal.open_work() == [again]
+    moved = e.TasksAdded(at=AT, specs=(), adopted_from="b")
+    handle.journal.append([[Append("b", 1, [moved, e.TreeAdopted(at=AT, into="a")], {})]])
+    assert handle.journal.owner("b") is None
 
 
 # -- mappers and the library's seams

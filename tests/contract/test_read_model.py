@@ -4,7 +4,7 @@ import pytest
 from msgspec import Raw
 
 from aipartnerupflow.domain import events as e
-from aipartnerupflow.domain.specs import Dependency, ErrorInfo
+from aipartnerupflow.domain.specs import Dependency, ErrorInfo, Policy, RetryPolicy
 from aipartnerupflow.engine.ports import Append
 from tests.support.facts import AT, LAST, LATER, created, new, numbers, saved, spec
 from tests.support.journals import Handle
@@ -45,6 +45,7 @@ def test_a_task_is_found_by_its_id_with_its_whole_specification(handle: Handle) 
     whole = spec(
         "a.1", "a", key="one", priority=0, dependencies=(Dependency("a.2", False),),
         inputs=Raw(b'{"i": 1}'), params=Raw(b'{"p": 1.50}'), schemas=Raw(b'{"s":{}}'),
+        policy=Policy(deadline=9.0),
     )  # fmt: skip
     tree = e.TreeCreated(at=AT, uid="u", name="t", owner="ann", specs=(spec("a"), whole))
     handle.journal.append([[Append("a", 0, [tree], numbers("a", "a.1"))]])
@@ -54,6 +55,7 @@ def test_a_task_is_found_by_its_id_with_its_whole_specification(handle: Handle) 
     assert (view.tree_id, view.parent_id, view.user_id) == ("a", "a", "ann")
     assert view.dependencies == whole.dependencies
     assert (view.inputs, view.params, view.schemas) == (whole.inputs, whole.params, whole.schemas)
+    assert view.policy == Raw(b'{"deadline":9.0}')
     assert (view.status, view.attempt, view.generation, view.draft) == ("pending", 0, 1, True)
     assert (view.progress, view.message, view.created_at) == (0.0, "", AT)
     assert (view.started_at, view.completed_at, view.result, view.error) == (None,) * 4
@@ -75,6 +77,74 @@ def test_results_and_errors_come_with_the_tasks(handle: Handle) -> None:
     assert of["a.4"].message == "half"
     assert all(handle.reads.task(id) == task for id, task in of.items())
     assert not any(task.draft for task in of.values())
+
+
+def test_a_cancelled_task_says_why(handle: Handle) -> None:
+    ids = ["a", "a.1", "a.2"]
+    facts: list[e.AnyEvent] = [
+        created(*ids),
+        e.TreeSubmitted(at=AT, of=(None,) * 3),
+        e.TaskStarted(at=LATER, task="a.1"),
+        e.TaskProgressed(at=LATER, task="a.1", progress=0.5, message="half"),
+        e.TaskCancelled(at=LAST, task="a.1", attempt=1, stopped=False, reason="too slow"),
+        e.TaskCancelled(at=LAST, task="a.2"),
+    ]
+    handle.journal.append([[Append("a", 0, facts[:4], numbers(*ids))]])
+    handle.journal.append([[Append("a", 4, facts[4:], numbers(*ids))]])
+    begun, never = handle.reads.task("a.1"), handle.reads.task("a.2")
+    assert begun is not None
+    assert never is not None
+    assert (begun.status, begun.attempt, begun.progress) == ("cancelled", 1, 0.5)
+    assert (begun.started_at, begun.completed_at, begun.result) == (LATER, LAST, None)
+    assert begun.error == ErrorInfo("cancelled", "too slow")
+    assert (never.status, never.attempt, never.generation) == ("cancelled", 0, 1)
+    assert (never.started_at, never.completed_at, never.progress) == (None, LAST, 0.0)
+    assert never.error == ErrorInfo("cancelled", "cancelled")
+    assert [task.id for task in handle.reads.find(status="cancelled")] == ["a.2", "a.1"]
+
+
+def test_a_task_to_be_run_again_has_neither_result_nor_error(handle: Handle) -> None:
+    run(handle, "a")
+    again = [e.TaskReopened(at=LAST, task=f"a.{n}", generation=2) for n in (1, 3)]
+    ids = ["a", *(f"a.{n}" for n in range(1, 6))]
+    handle.journal.append([[Append("a", 12, [*again, e.TreeReopened(at=LAST)], numbers(*ids))]])
+    for task in (handle.reads.task("a.1"), handle.reads.task("a.3")):
+        assert task is not None
+        assert (task.status, task.attempt, task.generation) == ("pending", 0, 2)
+        assert (task.started_at, task.completed_at, task.progress) == (None, None, 0.0)
+        assert (task.result, task.error) == (None, None)
+
+
+def test_what_a_task_asks_for_comes_with_it(handle: Handle) -> None:
+    policy = Policy(retry=RetryPolicy(max_attempts=5), timeout=1.5, accept=(200,))
+    handle.journal.append([[new("a")]])
+    added = e.TasksAdded(at=AT, specs=(spec("a.1", "a", policy=policy), spec("a.2", "a")))
+    index = numbers("a", "a.1", "a.2")
+    handle.journal.append([[Append("a", 1, [added], index)]])
+    wanted = Raw(b'{"retry":{"max_attempts":5},"timeout":1.5,"accept":[200]}')
+    assert [task.policy for task in handle.reads.tasks("a")] == [Raw(b"{}"), wanted, Raw(b"{}")]
+    changes = [
+        e.TaskChanged(at=AT, spec=spec("a.1", "a")),
+        e.TaskChanged(at=AT, spec=spec("a.2", "a", policy=policy)),
+    ]
+    handle.journal.append([[Append("a", 2, changes, index)]])
+    assert [task.policy for task in handle.reads.tasks("a")] == [Raw(b"{}"), Raw(b"{}"), wanted]
+
+
+def test_a_tree_says_whether_it_is_paused(handle: Handle) -> None:
+    def take(after: int, *events: e.AnyEvent) -> bool:
+        handle.journal.append([[Append("a", after, events, numbers("a"))]])
+        view = handle.reads.tree("a")
+        assert view is not None
+        return view.paused
+
+    handle.journal.append([[new("a")]])
+    assert not take(1, e.TreeSubmitted(at=AT, of=(None,)))
+    assert take(2, e.TreePaused(at=AT))
+    assert take(3, e.TreeClaimed(at=AT, engine="x", epoch=1))
+    assert not take(4, e.TreeUnpaused(at=AT))
+    assert take(5, e.TreePaused(at=AT))
+    assert not take(6, e.TreeSettled(at=AT, status="completed"))
 
 
 def test_results_are_left_out_on_demand(handle: Handle) -> None:

@@ -12,6 +12,7 @@ from aipartnerupflow.domain.events import (
     TreeClaimed,
     TreeCreated,
     TreeReleased,
+    TreeReopened,
     TreeSettled,
     TreeSubmitted,
 )
@@ -56,6 +57,13 @@ def test_a_released_tree_says_so_and_keeps_the_epoch() -> None:
 
 def test_a_settled_tree_is_no_open_work() -> None:
     assert given_events(CREATED, SUBMITTED, CLAIMED, TreeSettled(at=AT, status="completed")) == []
+
+
+def test_a_reopened_tree_is_open_again_and_names_who_claimed_it_last() -> None:
+    settled = TreeSettled(at=AT, status="failed")
+    assert given_events(CREATED, SUBMITTED, CLAIMED, settled, TreeReopened(at=AT)) == [
+        OpenWork("t", "Tree", "engine-a", 3, False)
+    ]
 
 
 @settings(max_examples=15, deadline=None)

@@ -14,9 +14,19 @@ from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.domain import decide
 from aipartnerupflow.domain.decide import Stamp
 from aipartnerupflow.domain.errors import IdTaken, StoreCorrupt, StoreReadOnly
-from aipartnerupflow.domain.events import AnyEvent
+from aipartnerupflow.domain.events import (
+    AnyEvent,
+    ReportRefused,
+    TaskCompleted,
+    TaskRemoved,
+    TaskReopened,
+    TaskStarted,
+    TreeReopened,
+    TreeSettled,
+    TreeSubmitted,
+)
 from aipartnerupflow.domain.evolve import evolve
-from aipartnerupflow.domain.specs import TaskSpec
+from aipartnerupflow.domain.specs import Concurrency, TaskSpec
 from aipartnerupflow.domain.tree import Tree
 from aipartnerupflow.engine.ports import Append, Unit
 from aipartnerupflow.projections.rebuild import (
@@ -35,6 +45,7 @@ TABLES = {
     "tree": "SELECT * FROM tree ORDER BY num",
     "task": "SELECT * FROM task ORDER BY num",
     "task_state": "SELECT * FROM task_state ORDER BY num",
+    "slot": "SELECT * FROM slot ORDER BY task",
     "tracking": "SELECT * FROM tracking ORDER BY application_name",
 }
 STAMP = Stamp("2026-01-01T00:00:00.000000Z")
@@ -90,6 +101,10 @@ def append(tree: Tree, facts: Sequence[AnyEvent]) -> Append:
     for fact in facts:
         evolve(tree, fact)
     return Append(tree.id, version, tuple(facts), dict(tree.index))
+
+
+def keyed(append: Append) -> Append:
+    return replace(append, keyed=True)
 
 
 def created(tree: Tree, *children: str) -> Append:
@@ -315,11 +330,106 @@ def test_numbers_of_tasks_are_forgotten_with_the_end_of_their_tree(store: Store)
     for commit in [*history.commits(80), history.finish()]:
         if commit:
             journal.append(commit)
-    replay = Replay()
+    asked: list[str] = []
+
+    def find(tree: str) -> dict[str, int]:
+        asked.append(tree)
+        return history.trees[tree].index
+
+    replay = Replay(find)
     for recorded in journal.read_all():
         replay.changes([recorded])
     drafts = [tree for tree in history.trees.values() if tree.is_draft]
     assert replay.remembered == len(drafts) < len(history.trees)
+    assert asked, "no settled tree was run again"
+
+
+def settled(tree: Tree) -> Append:
+    """Its only task, the root, has run."""
+    facts: list[AnyEvent] = [
+        *decide.create([spec(tree.id)], STAMP, uid="u", name="t"),
+        TreeSubmitted(at=STAMP.at, of=(None,)),
+        TaskStarted(at=STAMP.at, task=tree.id),
+        TaskCompleted(at=STAMP.at, task=tree.id),
+        TreeSettled(at=STAMP.at, status="completed"),
+    ]
+    return append(tree, facts)
+
+
+def late(tree: Tree) -> Append:
+    refused = ReportRefused(at=STAMP.at, task=tree.id, attempt=1, reason="ended")
+    return append(tree, [refused])
+
+
+def test_a_late_report_does_not_bring_the_numbers_of_a_settled_tree_back(
+    store: Store, journal: EventJournal
+) -> None:
+    tree = Tree("one")
+    journal.append([(settled(tree),), (late(tree),)])
+    nothing: dict[str, dict[str, int]] = {}
+    replay = Replay(nothing.__getitem__)
+    for recorded in journal.read_all():
+        replay.changes([recorded])
+    assert replay.remembered == 0
+
+
+@pytest.mark.parametrize("batch", [*range(1, 10), 100])
+def test_a_tree_that_goes_on_after_its_end_comes_out_the_same_wherever_a_batch_ends(
+    store: Store, journal: EventJournal, batch: int
+) -> None:
+    """The numbers of its tasks are forgotten at its end, and come back out of the copy."""
+    tree = Tree("one")
+    removed = [TaskRemoved(at=STAMP.at, task="a")]
+    journal.append([(created(tree, "a", "b", "c"),), (append(tree, removed),)])
+    run: list[AnyEvent] = [
+        TreeSubmitted(at=STAMP.at, of=(None, None, None)),
+        *(TaskStarted(at=STAMP.at, task=id) for id in ("one", "b", "c")),
+        *(TaskCompleted(at=STAMP.at, task=id) for id in ("one", "b", "c")),
+        TreeSettled(at=STAMP.at, status="completed"),
+    ]
+    again: list[AnyEvent] = [
+        TaskReopened(at=STAMP.at, task="b", generation=2),
+        TaskReopened(at=STAMP.at, task="c", generation=2),
+        TreeReopened(at=STAMP.at),
+        TaskStarted(at=STAMP.at, task="c", generation=2, slot=Concurrency("key")),
+    ]
+    journal.append([(append(tree, run),)])
+    journal.append([(late(tree),)])
+    journal.append([(keyed(append(tree, again)),)])
+    before = dump(store)
+    assert before["slot"] == [(1 << 20 | 3, "key")]
+    assert compare(store.status(), batch=batch)[1] == []
+    rebuild(store.status(), batch=batch)
+    assert dump(store) == before
+    states = store.query("SELECT num & 3, status, generation FROM task_state ORDER BY num")
+    assert states == [(0, "completed", 1), (2, "pending", 2), (3, "in_progress", 2)]
+
+
+def test_slots_are_made_again_whatever_their_limits_allow_now(
+    store: Store, journal: EventJournal
+) -> None:
+    """They were granted one by one; what one batch comes to need not fit in this order."""
+    trees = [Tree(id) for id in ("one", "two")]
+    for tree, limit in zip(trees, (2, 1), strict=True):
+        start = TaskStarted(at=STAMP.at, task=tree.id, slot=Concurrency("key", limit))
+        of = TreeSubmitted(at=STAMP.at, of=(None,))
+        facts = [*decide.create([spec(tree.id)], STAMP, uid="u", name="t"), of]
+        journal.append([(append(tree, facts),)])
+        if tree is trees[1]:
+            journal.append([(keyed(append(tree, [start])),)])
+    start = TaskStarted(at=STAMP.at, task="one", slot=Concurrency("key", 2))
+    journal.append([(keyed(append(trees[0], [start])),)])
+    before = dump(store)
+    assert [key for _, key in before["slot"]] == ["key", "key"]
+    assert differences(store) == []
+    store.execute("DELETE FROM slot WHERE task >> 20 = 2")
+    store.execute("UPDATE slot SET key = 'other'")
+    assert differences(store) == [
+        "slot one: key not as in the log",
+        "slot two: missing, though the log has it",
+    ]
+    rebuild(store.status())
+    assert dump(store) == before
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -15,6 +15,8 @@ from aipartnerupflow.projections.timeline import TIMELINE, TimelineChanges, chan
 from tests.support.histories import History
 from tests.support.stores import Store, Stores
 
+OUTCOMES = {"completed", "failed", "cancelled", "interrupted"}
+
 
 @pytest.fixture
 def journal(store: Store) -> EventJournal:
@@ -82,7 +84,7 @@ def test_the_rows_are_the_fold_of_the_whole_log(store: Store, journal: EventJour
     position = Runner(journal, store.timeline(), TIMELINE, batch=17).catch_up()
     assert position == journal.position()
     assert attempts(store) == expected(journal)
-    assert {row[-1] for row in attempts(store)} == {"completed", "failed", "interrupted"}
+    assert {row[-1] for row in attempts(store)} == OUTCOMES
 
 
 def test_a_runner_killed_between_and_within_batches_loses_nothing(
@@ -93,7 +95,7 @@ def test_a_runner_killed_between_and_within_batches_loses_nothing(
     position = 0
     while position < journal.position():
         try:
-            position = Runner(journal, rows, TIMELINE, batch=20).catch_up()
+            position = Runner(journal, rows, TIMELINE, batch=10).catch_up()
         except Killed:
             deaths += 1
     assert deaths > 10
@@ -123,7 +125,7 @@ def test_a_batch_read_from_a_position_that_has_moved_on_is_not_applied(
     Runner(journal, rows, TIMELINE).catch_up()
     before = attempts(store)
     made = changes(list(journal.read_all()))
-    assert not rows.apply("timeline", Mark(1, 0), made, journal.position())
+    assert not rows.apply("timeline", Mark(TIMELINE.version, 0), made, journal.position())
     assert attempts(store) == before
 
 
@@ -149,22 +151,24 @@ def test_a_projector_whose_version_rose_starts_from_zero(
             row.outcome = (row.outcome or "").upper()
         return made
 
-    Runner(journal, rows, Projector("timeline", 2, louder)).catch_up()
-    assert {row[-1] for row in attempts(store)} == {"COMPLETED", "FAILED", "INTERRUPTED"}
-    assert rows.mark("timeline") == Mark(2, journal.position())
+    later = TIMELINE.version + 1
+    Runner(journal, rows, Projector("timeline", later, louder)).catch_up()
+    assert {row[-1] for row in attempts(store)} == {outcome.upper() for outcome in OUTCOMES}
+    assert rows.mark("timeline") == Mark(later, journal.position())
     names = [name for (name,) in store.query("SELECT application_name FROM tracking")]
-    assert "timeline/2" in names
-    assert "timeline/1" not in names
+    assert f"timeline/{later}" in names
+    assert f"timeline/{TIMELINE.version}" not in names
 
 
 def test_an_older_projector_leaves_the_rows_of_a_later_one_alone(
     store: Store, journal: EventJournal
 ) -> None:
     rows = store.timeline()
-    Runner(journal, rows, Projector("timeline", 2, changes)).catch_up()
+    later = TIMELINE.version + 1
+    Runner(journal, rows, Projector("timeline", later, changes)).catch_up()
     with pytest.raises(StoreUnavailable, match="later version"):
         Runner(journal, rows, TIMELINE).catch_up()
-    assert rows.mark("timeline") == Mark(2, journal.position())
+    assert rows.mark("timeline") == Mark(later, journal.position())
 
 
 def test_two_runners_that_find_old_rows_reset_them_once(

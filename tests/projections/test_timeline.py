@@ -2,12 +2,17 @@
 
 from aipartnerupflow.domain.events import (
     AnyEvent,
+    AttemptFailed,
+    AttemptTakenOver,
     Recorded,
+    TaskCancelled,
     TaskCompleted,
     TaskFailed,
     TaskInterrupted,
     TaskProgressed,
+    TaskReopened,
     TaskStarted,
+    TaskWaiting,
 )
 from aipartnerupflow.domain.specs import ErrorInfo
 from aipartnerupflow.projections.timeline import (
@@ -64,7 +69,9 @@ def test_interrupted_attempts_are_followed_by_the_next_ones() -> None:
 
 
 def test_attempts_of_two_generations_are_told_apart() -> None:
-    made = given(started(1), TaskFailed(at=at(2), task="a", error=ERROR), started(3, generation=2))
+    failed = TaskFailed(at=at(2), task="a", error=ERROR)
+    again = TaskReopened(at=at(2), task="a", generation=2)
+    made = given(started(1), failed, again, started(3, generation=2))
     assert [(row.generation, row.attempt, row.outcome) for row in made.begun] == [
         (1, 1, "failed"),
         (2, 1, None),
@@ -81,6 +88,40 @@ def test_equal_task_ids_of_two_trees_are_told_apart() -> None:
         ("t", None),
         ("u", "completed"),
     ]
+
+
+RETRY = AttemptFailed(at=at(3), task="a", error=ERROR, retry_at=at(4))
+CANCELLED = TaskCancelled(at=at(5), task="a", attempt=1)
+
+
+def test_a_failed_attempt_is_a_row_of_its_own() -> None:
+    made = given(started(1), RETRY, started(4, attempt=2), TaskCompleted(at=at(5), task="a"))
+    assert [(row.attempt, row.ended_at, row.outcome) for row in made.begun] == [
+        (1, at(3), "failed"),
+        (2, at(5), "completed"),
+    ]
+
+
+def test_a_cancel_ends_what_runs_or_waits() -> None:
+    waits = TaskWaiting(at=at(1), task="a", signal="go")
+    for events in ([started(1)], [started(1), waits]):
+        made = given(*events, CANCELLED)
+        assert made.begun == [AttemptRow("t", "a", 1, 1, at(1), 1, at(5), "cancelled")]
+        assert made.ended == []
+    assert given(CANCELLED).ended == [AttemptEnd("t", "a", at(5), "cancelled")]
+
+
+def test_a_cancel_between_two_attempts_ends_none() -> None:
+    assert given(RETRY, CANCELLED).ended == [AttemptEnd("t", "a", at(3), "failed")]
+    made = given(started(1), RETRY, CANCELLED)
+    assert [row.outcome for row in made.begun] == ["failed"]
+    assert made.ended == []
+
+
+def test_an_attempt_that_is_taken_over_goes_on() -> None:
+    over = AttemptTakenOver(at=at(2), task="a", engine="engine-b", epoch=2)
+    made = given(started(1), over, TaskCompleted(at=at(3), task="a"))
+    assert made.begun == [AttemptRow("t", "a", 1, 1, at(1), 1, at(3), "completed")]
 
 
 def test_what_is_no_start_and_no_end_changes_nothing() -> None:

@@ -3,10 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, json
 
 from aipartnerupflow.domain import events as e
-from aipartnerupflow.domain.specs import Dependency, ErrorInfo, ExecutorRef, TaskSpec, TreeOptions
+from aipartnerupflow.domain.specs import (
+    Concurrency,
+    Dependency,
+    ErrorInfo,
+    ExecutorRef,
+    Policy,
+    TaskSpec,
+    TreeOptions,
+)
 from aipartnerupflow.engine.ports import Append
 from aipartnerupflow.projections.views import TaskView, TreeView
 
@@ -50,7 +58,7 @@ def one_of_each(a: str, b: str) -> list[Append]:
         id=four, name="näme \U0001f600", key="key four", parent=a, priority=0,
         dependencies=(Dependency(one), Dependency(two, False)),
         inputs=MARKERS, params=Raw(b'{"a": [1, 2.5e300, null]}'),
-        schemas=Raw(b'{"input_schema":{}}'),
+        schemas=Raw(b'{"input_schema":{}}'), policy=Policy(timeout=2.5, accept=(200, 204)),
     )  # fmt: skip
     error = ErrorInfo("Boom", "it \u0000 broke", ("Exception",), Raw(b'{"line":1}'))
     facts: list[e.AnyEvent] = [
@@ -68,16 +76,37 @@ def one_of_each(a: str, b: str) -> list[Append]:
         e.TaskProgressed(at=LATER, task=one, progress=0.25, message="a quarter"),
         e.TaskSaved(at=LATER, task=one, checkpoint=MARKERS),
         e.TaskInterrupted(at=LATER, task=one, interruption="shutdown"),
-        e.TaskStarted(at=LATER, task=one, attempt=2),
+        e.TaskStarted(at=LATER, task=one, attempt=2, slot=Concurrency("key", 2)),
+        e.AttemptTakenOver(at=LATER, task=one, attempt=2, engine="engine-b", epoch=2),
         e.TaskCompleted(at=LATER, task=one, attempt=2, result=MARKERS),
         e.TaskStarted(at=LATER, task=two),
-        e.TaskFailed(at=LAST, task=two, error=error),
+        e.AttemptFailed(at=LATER, task=two, error=error, retry_at=LAST),
+        e.TaskStarted(at=LATER, task=two, attempt=2),
+        e.TaskFailed(at=LAST, task=two, attempt=2, error=error),
         e.ReportRefused(at=LAST, task=two, attempt=1, reason="ended"),
+        e.TreePaused(at=LAST, reason="lunch"),
+        e.TaskStarted(at=LAST, task=four, called=False),
+        e.TaskWaiting(at=LAST, task=four, signal="go"),
+        e.TreeUnpaused(at=LAST),
+        e.SignalReceived(at=LAST, id="s1", name="come", payload=MARKERS),
+        e.TaskCancelRequested(at=LAST, task=four, reason="enough"),
+        e.TreeCancelRequested(at=LAST, reason="all of it"),
+        e.TaskCancelled(at=LAST, task=four, attempt=1, reason="enough"),
         e.TreeReleased(at=LAST, engine="engine-a"),
         e.TreeSettled(at=LAST, status="failed"),
+        e.TaskReopened(at=LAST, task=two, generation=2),
+        e.TreeReopened(at=LAST),
+        e.TaskCancelled(at=LAST, task=two),
+        e.TreeSettled(at=LAST, status="cancelled"),
     ]  # fmt: skip
     index = numbers(a, one, two) | {four: 4}
     return [new(b), Append(a, 0, facts, index), Append(b, 1, [e.TreeAdopted(at=AT, into=a)], {})]
+
+
+_PENDING: dict[str, Any] = {
+    "status": "pending", "attempt": 0, "progress": 0.0, "message": "", "started_at": None,
+    "completed_at": None,
+}  # fmt: skip
 
 
 class Expected:
@@ -94,7 +123,7 @@ class Expected:
             self.trees[id] = {
                 "uid": event.uid, "name": event.name, "user_id": event.owner, "phase": "draft",
                 "status": "pending", "engine": "", "epoch": 0, "released": True,
-                "created_at": event.at, "completed_at": None,
+                "created_at": event.at, "completed_at": None, "paused": False,
             }  # fmt: skip
         tree = self.trees[id]
         tree.update(version=version, updated_at=event.at)
@@ -115,8 +144,17 @@ class Expected:
                 tree.update(engine=engine, epoch=epoch, released=False)
             case e.TreeReleased():
                 tree["released"] = True
+            case e.TreePaused() | e.TreeUnpaused():
+                tree["paused"] = isinstance(event, e.TreePaused)
             case e.TreeSettled(status=status):
-                tree.update(phase="settled", status=status, completed_at=event.at)
+                tree.update(phase="settled", status=status, completed_at=event.at, paused=False)
+            case e.TreeReopened():
+                tree.update(phase="submitted", status="in_progress", completed_at=None)
+            case _:
+                self._take_task(tree, event)
+
+    def _take_task(self, tree: dict[str, Any], event: e.AnyEvent) -> None:
+        match event:
             case e.TaskStarted(task=task):
                 if event.called:
                     tree["status"] = "in_progress"
@@ -126,8 +164,10 @@ class Expected:
                 )  # fmt: skip
             case e.TaskProgressed(task=task):
                 self.tasks[task].update(progress=event.progress, message=event.message)
-            case e.TaskInterrupted(task=task):
+            case e.TaskInterrupted(task=task) | e.AttemptFailed(task=task):
                 self.tasks[task].update(status="pending", started_at=None, progress=0.0, message="")
+            case e.TaskWaiting():
+                tree["status"] = "in_progress"
             case e.TaskCompleted(task=task):
                 self.tasks[task].update(
                     status="completed", attempt=event.attempt, completed_at=event.at, progress=1.0
@@ -136,6 +176,12 @@ class Expected:
                 self.tasks[task].update(
                     status="failed", attempt=event.attempt, completed_at=event.at
                 )
+            case e.TaskCancelled(task=task):
+                self.tasks[task].update(
+                    status="cancelled", attempt=event.attempt, completed_at=event.at
+                )
+            case e.TaskReopened(task=task, generation=generation):
+                self.tasks[task].update(_PENDING, generation=generation)
             case _:
                 pass
 
@@ -143,9 +189,7 @@ class Expected:
         old = self.tasks.pop(spec.id, None)  # adopted: the tree that it leaves says so later
         assert old is None or old["tree_id"] != tree
         self.tasks[spec.id] = {
-            "tree_id": tree, "spec": spec, "created_at": at, "status": "pending", "attempt": 0,
-            "generation": 1, "progress": 0.0, "message": "", "started_at": None,
-            "completed_at": None,
+            "tree_id": tree, "spec": spec, "created_at": at, "generation": 1, **_PENDING,
         }  # fmt: skip
 
 
@@ -153,7 +197,7 @@ def tree_row(view: TreeView) -> dict[str, Any]:
     """What `Expected` says of a tree, as the read model has it."""
     names = (
         "uid", "name", "user_id", "phase", "status", "engine", "epoch", "released", "created_at",
-        "completed_at", "version", "updated_at",
+        "completed_at", "paused", "version", "updated_at",
     )  # fmt: skip
     return {name: getattr(view, name) for name in names}
 
@@ -168,5 +212,6 @@ def task_row(view: TaskView) -> dict[str, Any]:
         id=view.id, name=view.name, key="" if view.key == view.id else view.key,
         parent=view.parent_id, dependencies=view.dependencies, inputs=view.inputs,
         params=view.params, schemas=view.schemas, priority=view.priority,
+        policy=json.decode(view.policy, type=Policy),
     )  # fmt: skip
     return {"spec": spec, **{name: getattr(view, name) for name in names}}

@@ -1,8 +1,9 @@
 """Random histories of a whole store, made by the deciders themselves: drafts that grow, shrink and
-join each other, runs with failures, interruptions, takeovers and late reports.
+join each other, runs with failures, repeated attempts, waits, interruptions, takeovers, cancels,
+pauses, late reports and re-runs, some of them under concurrency keys.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from random import Random
 from uuid import UUID
@@ -15,7 +16,15 @@ from aipartnerupflow.domain.decide import Stamp
 from aipartnerupflow.domain.errors import InvalidGraph, InvalidTransition
 from aipartnerupflow.domain.events import AnyEvent
 from aipartnerupflow.domain.evolve import evolve
-from aipartnerupflow.domain.specs import Dependency, ErrorInfo, TaskSpec
+from aipartnerupflow.domain.specs import (
+    NO_POLICY,
+    Concurrency,
+    Dependency,
+    ErrorInfo,
+    Policy,
+    RetryPolicy,
+    TaskSpec,
+)
 from aipartnerupflow.domain.time import to_text
 from aipartnerupflow.domain.tree import Tree
 from aipartnerupflow.engine.ports import Append, Unit
@@ -23,6 +32,12 @@ from aipartnerupflow.engine.ports import Append, Unit
 START = 1_767_225_600
 EXECUTOR = "work"
 ERROR = ErrorInfo("Boom", "it broke")
+POLICIES = (
+    Policy(concurrency=Concurrency("one at a time")),
+    Policy(concurrency=Concurrency("two at a time", 2), retry=RetryPolicy(backoff="none")),
+    Policy(retry=RetryPolicy(backoff="none")),
+    Policy(on_interrupt="fail"),
+)
 
 
 class History:
@@ -43,8 +58,9 @@ class History:
     def finish(self) -> list[Unit]:
         """Everything that can run runs to its end, in one commit."""
         units: list[Unit] = []
-        for tree in self.trees.values():
-            while _is_open(tree):
+        while trees := self._some(_is_open):
+            for tree in trees:
+                self._apply(tree, decide.unpause(tree, self._stamp(tree)))
                 self._forward(tree)
             units.extend(self._units())
         return units
@@ -67,10 +83,13 @@ class History:
             trees[tree.id] = tree
         self._facts = []
         appends = [
-            Append(id, trees[id].version - len(facts), tuple(facts), dict(trees[id].index))
+            Append(
+                id, trees[id].version - len(facts), tuple(facts), dict(trees[id].index),
+                keyed=trees[id].keyed,
+            )
             for id, facts in merged.items()
             if facts
-        ]
+        ]  # fmt: skip
         return [tuple(appends)] if appends else []
 
     def _apply(self, tree: Tree, facts: Sequence[AnyEvent]) -> None:
@@ -90,8 +109,9 @@ class History:
             moves += [self._add, self._change, self._remove, self._adopt, self._submit]
         if self._some(_is_open):
             moves += [self._forward_some] * 8 + [self._release, self._claim]
+            moves += [self._cancel, self._pause]
         if self._some(lambda tree: tree.submitted):
-            moves.append(self._late_report)
+            moves += [self._late_report, self._rerun]
         return moves
 
     # -- drafts
@@ -104,9 +124,10 @@ class History:
 
     def _spec(self, id: str, others: Sequence[str], *, root: bool = False) -> TaskSpec:
         rng = self._random
+        name = EXECUTOR if rng.random() < 0.7 else "folder"
         return TaskSpec(
             id=id,
-            name=EXECUTOR if rng.random() < 0.7 else "folder",
+            name=name,
             key=f"key of {id} {rng.randrange(9)}" if rng.random() < 0.3 else "",
             parent=None if root else rng.choice(others),
             dependencies=tuple(
@@ -116,6 +137,7 @@ class History:
             ),
             inputs=Raw(b'{"n": %d}' % rng.randrange(9)),
             priority=rng.randrange(4),
+            policy=rng.choice(POLICIES) if name == EXECUTOR and rng.random() < 0.5 else NO_POLICY,
         )
 
     def _create(self) -> None:
@@ -195,11 +217,41 @@ class History:
     def _claim(self) -> None:
         tree = self._open()
         engine = self._random.choice(["engine-a", "engine-b"])
-        self._apply(tree, decide.claim(tree, engine, self._stamp(tree)))
+        kept = [n for n in tree.running if self._random.random() < 0.3]
+        self._apply(tree, decide.claim(tree, engine, self._stamp(tree), keep=kept))
 
     def _release(self) -> None:
         tree = self._open()
         self._apply(tree, decide.release(tree, self._stamp(tree)))
+
+    def _cancel(self) -> None:
+        tree = self._open()
+        if self._random.random() < 0.2:
+            self._apply(tree, decide.cancel_tree(tree, self._stamp(tree), reason="all"))
+        else:
+            id = self._random.choice(list(tree.index))
+            try:
+                self._apply(tree, decide.cancel_task(tree, id, self._stamp(tree), reason="one"))
+            except InvalidTransition:
+                return  # it has ended
+        self._follow(tree)
+
+    def _pause(self) -> None:
+        tree = self._open()
+        change = decide.unpause if tree.paused else decide.pause
+        self._apply(tree, change(tree, self._stamp(tree)))
+
+    def _rerun(self) -> None:
+        tree = self._random.choice(self._some(lambda tree: tree.submitted))
+        way = self._random.choice(["failed", "from", "all"])
+        ids = [self._random.choice(list(tree.index))] if way == "from" else []
+        try:
+            self._apply(tree, decide.rerun(tree, way, self._stamp(tree), ids=ids))
+        except InvalidTransition:
+            return  # nothing has ended, or something would have to end first
+        if self._random.random() < 0.5:
+            self._apply(tree, decide.claim(tree, "engine-a", self._stamp(tree)))
+        self._follow(tree)
 
     def _forward_some(self) -> None:
         tree = self._open()
@@ -208,25 +260,55 @@ class History:
                 self._forward(tree)
 
     def _forward(self, tree: Tree) -> None:
-        """Start something, or let a running attempt say something or end."""
+        """Start something, or let something that runs or waits say something or end."""
         rng, stamp = self._random, self._stamp(tree)
-        if tree.ready and (not tree.running or rng.random() < 0.5):
-            n = rng.choice(list(tree.ready))
-            fault = None if tree.executor_of(tree.at_n(n)) and rng.random() < 0.9 else ERROR
-            self._apply(tree, decide.start(tree, n, stamp, fault=fault))
+        startable = self._startable(tree, stamp.at)
+        if startable and (not tree.running or rng.random() < 0.5):
+            self._apply(tree, self._start(tree, rng.choice(startable), stamp))
+        elif tree.waiting and rng.random() < 0.5:
+            self._apply(tree, decide.time_is_up(tree, rng.choice(list(tree.waiting)), stamp))
         elif tree.running:
             self._apply(tree, self._said(tree, rng.choice(list(tree.running)), stamp))
-        while facts := decide.follow(tree, stamp):
+        self._follow(tree)
+
+    def _follow(self, tree: Tree) -> None:
+        while facts := decide.follow(tree, self._stamp(tree)):
             self._apply(tree, facts)
+
+    def _startable(self, tree: Tree, at: str) -> list[int]:
+        """What could start, as far as concurrency keys have places left in the whole store."""
+        held = [
+            task.spec.policy.concurrency
+            for other in self.trees.values()
+            for task in map(other.at_n, other.running)
+        ]
+        found = []
+        for n in (*tree.ready, *tree.delayed):
+            slot = tree.at_n(n).spec.policy.concurrency
+            free = slot is None or held.count(slot) < slot.limit
+            if free and decide.may_start(tree, n, at):
+                found.append(n)
+        return found
+
+    def _start(self, tree: Tree, n: int, stamp: Stamp) -> list[AnyEvent]:
+        if not tree.executor_of(tree.at_n(n)) or self._random.random() < 0.1:
+            return decide.start(tree, n, stamp, fault=ERROR)
+        if self._random.random() < 0.2:
+            return decide.wait(tree, n, stamp, until=stamp.at)
+        return decide.start(tree, n, stamp)
 
     def _said(self, tree: Tree, n: int, stamp: Stamp) -> list[AnyEvent]:
         task, what = tree.at_n(n), self._random.randrange(8)
         id, attempt = task.spec.id, task.attempt
+        if n in tree.cancels and what < 4:
+            return decide.stopped(tree, id, attempt, stamp, ended=what < 2)
+        if n in tree.orphans and what < 4:
+            return decide.take_over(tree, id, attempt, stamp)
         if what == 0:
             return decide.progress(tree, id, attempt, self._random.random(), "at it", stamp)
         if what == 1:
             return decide.save(tree, id, attempt, Raw(b'{"at":1}'), stamp)
-        if what == 2:
+        if what in (2, 3):
             return decide.fail(tree, id, attempt, ERROR, stamp)
         return decide.complete(tree, id, attempt, stamp, result=Raw(b"1"))
 
@@ -237,6 +319,32 @@ class History:
                 facts = decide.complete(tree, task.spec.id, task.attempt, self._stamp(tree))
                 self._apply(tree, facts)
                 return
+
+
+class Steps(History):
+    """A history without adoptions, fact by fact in the order of the decisions, to be cut anew."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__(random)
+        self.units: list[Append] = []
+        """One append for each fact."""
+
+    def cut(self, random: Random, *, most: int) -> Iterator[list[Unit]]:
+        """Commits of at most so many facts each, with one or more appends for each tree."""
+        rest = list(self.units)
+        while rest:
+            size = random.randint(1, most)
+            yield [[append] for append in rest[:size]]
+            del rest[:size]
+
+    def _apply(self, tree: Tree, facts: Sequence[AnyEvent]) -> None:
+        for fact in facts:
+            super()._apply(tree, [fact])
+            version = tree.version - 1
+            self.units.append(Append(tree.id, version, (fact,), dict(tree.index), keyed=tree.keyed))
+
+    def _adopt(self) -> None:
+        """Not here: its facts in two trees stand in one transaction."""
 
 
 def _has_tasks(tree: Tree) -> bool:

@@ -28,6 +28,9 @@ SELECT notification_id FROM tracking WHERE application_name = '__schema__'
 -- name: mark_schema
 INSERT INTO tracking VALUES ('__schema__', %s), ('__migration__', 1)
 
+-- name: move_schema
+UPDATE tracking SET notification_id = %s WHERE application_name = '__schema__'
+
 -- name: lock
 SELECT pg_advisory_xact_lock(1634755175, 'stored_events'::regclass::oid::integer)
 
@@ -50,14 +53,18 @@ SELECT nums, last FROM apflow_append_all(
     $17, $18, $19, $20, $21, $22,
     $23, $24, $25, $26,
     $27, $28, $29, $30, $31,
-    $32, $33, $34, $35, $36, $37, $38, $39, $40,
-    $41, $42,
-    $43,
-    $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54,
-    $55, $56, $57, $58, $59, $60, $61, $62, $63,
-    $64,
-    $65, $66, $67,
-    $68, $69)
+    $32, $33, $34, $35, $36, $37, $38, $39, $40, $41,
+    $42, $43,
+    $44,
+    $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56,
+    $57, $58, $59, $60, $61, $62, $63, $64, $65, $66,
+    $67,
+    $68, $69, $70,
+    $71, $72, $73, $74,
+    $75,
+    $76, $77, $78,
+    $79, $80,
+    $81, $82)
 
 -- name: heads
 SELECT t.id, e.originator_version, e.hash, t.num
@@ -94,3 +101,6 @@ SELECT MAX(notification_id) FROM stored_events
 
 -- name: open_work
 SELECT id, name, engine, epoch, released FROM tree WHERE phase = 'submitted' ORDER BY num
+
+-- name: owner
+SELECT id, name, engine, epoch, released FROM tree WHERE id = %s AND phase = 'submitted'

@@ -39,25 +39,30 @@ CREATE TEMP VIEW stored_tracking AS SELECT * FROM tracking;
 CREATE TEMP VIEW stored_tree AS SELECT * FROM tree;
 CREATE TEMP VIEW stored_task AS SELECT * FROM task;
 CREATE TEMP VIEW stored_task_state AS SELECT * FROM task_state;
+CREATE TEMP VIEW stored_slot AS SELECT * FROM slot;
 CREATE TEMP TABLE stored_events (LIKE stored_events);
 CREATE TEMP TABLE tree (LIKE tree INCLUDING ALL);
 CREATE TEMP TABLE task (LIKE task);
 ALTER TABLE pg_temp.task ADD PRIMARY KEY (num);
 CREATE INDEX ON pg_temp.task (id);
 CREATE TEMP TABLE task_state (LIKE task_state INCLUDING ALL);
+CREATE TEMP TABLE slot (LIKE slot INCLUDING ALL);
 CREATE TEMP TABLE number (made bigint PRIMARY KEY, num bigint);
 CREATE TEMP VIEW made_tree AS
 SELECT n.num, t.id, t.uid, t.name, t.owner, t.phase, t.status, t.version, t.engine, t.epoch,
-       t.released, t.created_at, t.updated_at, t.completed_at
+       t.released, t.created_at, t.updated_at, t.completed_at, t.paused
 FROM tree t LEFT JOIN number n ON n.made = t.num;
 CREATE TEMP VIEW made_task AS
 SELECT (n.num << 20) | (t.num & 1048575) AS num, t.id, t.key, t.name, t.parent, t.priority,
-       t.dependencies, t.inputs, t.params, t.schemas, t.created_at
+       t.dependencies, t.inputs, t.params, t.schemas, t.created_at, t.policy
 FROM task t LEFT JOIN number n ON n.made = t.num >> 20;
 CREATE TEMP VIEW made_task_state AS
 SELECT (n.num << 20) | (t.num & 1048575) AS num, t.status, t.attempt, t.generation, t.progress,
        t.message, t.started_at, t.completed_at, t.ended
-FROM task_state t LEFT JOIN number n ON n.made = t.num >> 20
+FROM task_state t LEFT JOIN number n ON n.made = t.num >> 20;
+CREATE TEMP VIEW made_slot AS
+SELECT (n.num << 20) | (t.task & 1048575) AS task, t.key
+FROM slot t LEFT JOIN number n ON n.made = t.task >> 20
 
 -- name: repeatable
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
@@ -68,6 +73,11 @@ SELECT pg_advisory_xact_lock(1634755175, %s),
 
 -- name: number
 SELECT num FROM tree WHERE id = %s
+
+-- name: numbers
+SELECT t.id, t.num & 1048575 FROM tree r
+JOIN task t ON t.num BETWEEN r.num << 20 AND (r.num << 20) + 1048575
+WHERE r.id = %s
 
 -- name: page
 SELECT originator_version, topic, state, notification_id, originator_id FROM stored_log
@@ -116,6 +126,15 @@ SELECT COALESCE(m.id, s.id, d.num::text) AS subject, d.* FROM (
 ) d LEFT JOIN made_task m ON m.num = d.num LEFT JOIN stored_task s ON s.num = d.num
 ORDER BY subject LIMIT %s
 
+-- name: differences_slot
+SELECT COALESCE(m.id, s.id, d.task::text) AS subject, d.* FROM (
+    SELECT 'stored' AS side, s.*
+    FROM (SELECT * FROM stored_slot EXCEPT SELECT * FROM made_slot) s
+    UNION ALL
+    SELECT 'rebuilt', m.* FROM (SELECT * FROM made_slot EXCEPT SELECT * FROM stored_slot) m
+) d LEFT JOIN made_task m ON m.num = d.task LEFT JOIN stored_task s ON s.num = d.task
+ORDER BY subject LIMIT %s
+
 -- name: mend_1
 DELETE FROM stored_tree WHERE num IN (
     SELECT num FROM (SELECT * FROM stored_tree EXCEPT SELECT * FROM made_tree) d)
@@ -137,6 +156,13 @@ INSERT INTO stored_task SELECT * FROM made_task EXCEPT SELECT * FROM stored_task
 -- name: mend_6
 INSERT INTO stored_task_state
 SELECT * FROM made_task_state EXCEPT SELECT * FROM stored_task_state
+
+-- name: mend_7
+DELETE FROM stored_slot WHERE task IN (
+    SELECT task FROM (SELECT * FROM stored_slot EXCEPT SELECT * FROM made_slot) d)
+
+-- name: mend_8
+INSERT INTO stored_slot SELECT * FROM made_slot EXCEPT SELECT * FROM stored_slot
 
 -- name: forget_position
 DELETE FROM stored_tracking WHERE application_name = 'status'

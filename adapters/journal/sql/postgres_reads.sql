@@ -12,7 +12,7 @@ ORDER BY num DESC LIMIT %(limit)s::bigint
 
 -- name: task
 SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
-       t.schemas, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
+       t.schemas, t.policy, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
        s.started_at, s.completed_at, s.ended, r.id, r.owner, r.phase, e.topic, e.state
 FROM task t
 JOIN tree r ON r.num = t.num >> 20
@@ -23,7 +23,7 @@ WHERE t.id = %(id)s
 
 -- name: tasks
 SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
-       t.schemas, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
+       t.schemas, t.policy, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
        s.started_at, s.completed_at, s.ended, r.id, r.owner, r.phase, e.topic, e.state
 FROM tree r
 JOIN task t ON t.num BETWEEN r.num << 20 AND (r.num << 20) + 1048575
@@ -34,7 +34,7 @@ WHERE r.id = %(tree)s ORDER BY t.num
 
 -- name: find
 SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
-       t.schemas, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
+       t.schemas, t.policy, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
        s.started_at, s.completed_at, s.ended, r.id, r.owner, r.phase,
        (SELECT topic FROM stored_events
         WHERE originator_id = r.id AND originator_version = s.ended),

@@ -33,15 +33,18 @@ UPDATE tree SET version = ?, updated_at = ?, status = COALESCE(?, status) WHERE 
 -- name: update_tree
 UPDATE tree SET version = ?, updated_at = ?, status = COALESCE(?, status),
     phase = COALESCE(?, phase), engine = COALESCE(?, engine), epoch = COALESCE(?, epoch),
-    released = COALESCE(?, released), completed_at = ?
+    released = COALESCE(?, released), completed_at = NULLIF(COALESCE(?, completed_at), ''),
+    paused = COALESCE(?, paused)
 WHERE num = ?
 
 -- name: insert_task
-INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO task (num, id, key, name, parent, priority, dependencies, inputs, params, schemas,
+    policy, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: respecify_task
 UPDATE task SET key = ?, name = ?, parent = ?, priority = ?, dependencies = ?, inputs = ?,
-    params = ?, schemas = ?
+    params = ?, schemas = ?, policy = ?
 WHERE num = ?
 
 -- name: delete_task
@@ -61,12 +64,29 @@ UPDATE task_state SET status = ?, attempt = ?, completed_at = ?, ended = ?,
     progress = COALESCE(?, progress)
 WHERE num = ?
 
--- name: interrupt_state
+-- name: cancel_state
+INSERT INTO task_state VALUES (?, 'cancelled', ?, 1, 0.0, '', NULL, ?, ?)
+ON CONFLICT (num) DO UPDATE SET status = excluded.status, attempt = excluded.attempt,
+    completed_at = excluded.completed_at, ended = excluded.ended
+
+-- name: return_state
 UPDATE task_state SET status = 'pending', started_at = NULL, progress = 0.0, message = ''
 WHERE num = ?
 
 -- name: progress_state
 UPDATE task_state SET progress = ?, message = ? WHERE num = ?
+
+-- name: free_slot
+DELETE FROM slot WHERE task = ?
+
+-- name: take_slot
+INSERT INTO slot SELECT :task, :key
+WHERE :most IS NULL OR (SELECT COUNT(*) FROM slot WHERE key = :key AND task <> :task) < :most
+ON CONFLICT (task) DO UPDATE SET key = excluded.key
+
+-- name: answer_command
+UPDATE inbox SET outcome = ?, answered_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+WHERE id = ? AND outcome IS NULL
 
 -- name: insert_blob
 INSERT INTO blob VALUES (?, ?) ON CONFLICT (hash) DO NOTHING
@@ -91,6 +111,9 @@ SELECT MAX(rowid) FROM stored_events
 
 -- name: open_work
 SELECT id, name, engine, epoch, released FROM tree WHERE phase = 'submitted' ORDER BY num
+
+-- name: owner
+SELECT id, name, engine, epoch, released FROM tree WHERE id = ? AND phase = 'submitted'
 
 -- name: ids_taken
 SELECT id FROM task WHERE id IN (SELECT value FROM json_each(?))

@@ -33,6 +33,11 @@ CREATE INDEX main.task_by_id ON task (id)
 -- name: number
 SELECT num FROM tree WHERE id = ?
 
+-- name: numbers
+SELECT t.id, t.num & 1048575 FROM tree r
+JOIN task t ON t.num BETWEEN r.num << 20 AND (r.num << 20) + 1048575
+WHERE r.id = ?
+
 -- name: page
 SELECT originator_version, topic, state, rowid, originator_id FROM stored.stored_events
 WHERE rowid > ? ORDER BY rowid LIMIT ?
@@ -64,6 +69,14 @@ SELECT COALESCE(r.id, t.id, d.num) AS subject, d.* FROM (
 ) d LEFT JOIN main.task r ON r.num = d.num LEFT JOIN stored.task t ON t.num = d.num
 ORDER BY subject LIMIT ?
 
+-- name: differences_slot
+SELECT COALESCE(r.id, t.id, d.task) AS subject, d.* FROM (
+    SELECT 'stored' AS side, * FROM (SELECT * FROM stored.slot EXCEPT SELECT * FROM main.slot)
+    UNION ALL
+    SELECT 'rebuilt', * FROM (SELECT * FROM main.slot EXCEPT SELECT * FROM stored.slot)
+) d LEFT JOIN main.task r ON r.num = d.task LEFT JOIN stored.task t ON t.num = d.task
+ORDER BY subject LIMIT ?
+
 -- name: mend_1
 DELETE FROM stored.tree WHERE num IN (
     SELECT num FROM (SELECT * FROM stored.tree EXCEPT SELECT * FROM main.tree))
@@ -84,6 +97,13 @@ INSERT INTO stored.task SELECT * FROM main.task EXCEPT SELECT * FROM stored.task
 
 -- name: mend_6
 INSERT INTO stored.task_state SELECT * FROM main.task_state EXCEPT SELECT * FROM stored.task_state
+
+-- name: mend_7
+DELETE FROM stored.slot WHERE task IN (
+    SELECT task FROM (SELECT * FROM stored.slot EXCEPT SELECT * FROM main.slot))
+
+-- name: mend_8
+INSERT INTO stored.slot SELECT * FROM main.slot EXCEPT SELECT * FROM stored.slot
 
 -- name: forget_position
 DELETE FROM stored.tracking WHERE application_name = 'status'

@@ -1,0 +1,28 @@
+-- From each older version to the next. The functions come after the last step.
+
+-- name: from_1
+ALTER TABLE tree ADD COLUMN paused boolean NOT NULL DEFAULT false;
+ALTER TABLE task ADD COLUMN policy text COLLATE "C" NOT NULL DEFAULT '{}';
+CREATE TABLE slot (
+    task bigint PRIMARY KEY,
+    key  text   COLLATE "C" NOT NULL
+);
+CREATE INDEX slot_key ON slot (key);
+CREATE TABLE inbox (
+    id          text COLLATE "C" PRIMARY KEY,
+    tree        text COLLATE "C" NOT NULL,
+    name        text COLLATE "C" NOT NULL,
+    arguments   text COLLATE "C" NOT NULL,
+    "by"        text COLLATE "C" NOT NULL,
+    at          text COLLATE "C" NOT NULL,
+    outcome     text COLLATE "C",
+    answered_at timestamptz
+);
+CREATE INDEX inbox_open ON inbox (tree) WHERE outcome IS NULL;
+CREATE TABLE lease (
+    engine    text COLLATE "C" PRIMARY KEY,
+    beat      timestamptz NOT NULL,
+    executors text COLLATE "C" NOT NULL DEFAULT '[]'
+) WITH (fillfactor = 50);
+DROP FUNCTION apflow_append_all, apflow_append, apflow_states, apflow_events, apflow_task_num,
+    apflow_tree_num
