@@ -27,6 +27,10 @@ class TimedOut(e.ApflowError):
     """The caller waited no longer. What was waited for may still happen."""
 
 
+class Unanswered(TimedOut):
+    """The engine that runs a tree has not answered in time. The command is not lost."""
+
+
 class Interrupted(e.ApflowError):
     """The operator stopped it; nothing that was acknowledged is lost."""
 

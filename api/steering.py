@@ -8,25 +8,15 @@ from msgspec import Raw
 
 from ..domain import decide
 from ..domain.decide import Plan
-from ..domain.errors import ApflowError, NotFound, OwnedElsewhere
+from ..domain.errors import NotFound, OwnedElsewhere
 from ..engine.commands import Done
 from ..engine.engine import Engine
 from ..engine.lifecycle import load, missing_executors, reopen
 from ..engine.mail import PATIENCE, Asked, carry_out
 from ..engine.ports import Command
 from .encoding import as_json
+from .problems import Unanswered
 from .stores import Store
-
-
-class Unanswered(ApflowError):
-    """The owner of a tree has not answered in time. The command is not lost: it will be."""
-
-    def __init__(self, asked: Asked) -> None:
-        self.command = asked.command.id
-        super().__init__(
-            f"engine {asked.owner}, which runs tree {asked.command.tree}, has not answered yet. "
-            f"The command {asked.command.id} lies in its inbox and will be carried out."
-        )
 
 
 def command_of(
@@ -53,7 +43,11 @@ async def steer(store: Store, command: Command, *, patience: float = PATIENCE) -
     async with store.sender() as sender:
         answer = await sender.send(command, patience=patience)
     if isinstance(answer, Asked):
-        raise Unanswered(answer)
+        tree = command.tree
+        raise Unanswered(
+            f"engine {answer.owner}, which runs tree {tree}, has not answered yet. The command "
+            f"{command.id} lies in its inbox and will be carried out."
+        )
     return answer
 
 

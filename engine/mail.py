@@ -52,13 +52,10 @@ class Sender:
         while True:
             owner = await asyncio.to_thread(self._living_owner, command.tree)
             if owner is None or self._inbox is None:
-                try:
-                    return await asyncio.to_thread(self._errand.carry_out, command, left=sent)
-                except OwnedElsewhere as error:
-                    if self._inbox is None:
-                        raise
-                    owner = error.engine
-            assert self._inbox is not None
+                done = await asyncio.to_thread(self._do_it_here, command, sent)
+                if done is not None:
+                    return done
+                continue
             if not sent:
                 await asyncio.to_thread(self._inbox.send, command)
                 sent = True
@@ -69,6 +66,21 @@ class Sender:
                 return Asked(command, owner)
             await asyncio.sleep(pause)
             left, pause = left - pause, min(pause * 1.5, LOOK * 10)
+
+    def _do_it_here(self, command: Command, sent: bool) -> Done | None:
+        """Nobody drives the tree; None where somebody does after all.
+
+        Whoever did may have carried it out before: then that counts.
+        """
+        try:
+            return self._errand.carry_out(command, left=sent)
+        except ApflowError as error:
+            outcome = self._inbox.outcome(command.id) if sent and self._inbox is not None else None
+            if outcome is not None:
+                return done_of(outcome)
+            if isinstance(error, OwnedElsewhere) and self._inbox is not None:
+                return None
+            raise
 
     def _living_owner(self, tree: str) -> str | None:
         owned = self._journal.owner(tree)

@@ -9,12 +9,16 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from .commands import app
+from . import commands, steering
+from .options import app
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """The parser's own class for a wrong use; it has no public name that all versions share."""
 
 INTERRUPTED = 130
+
+COMMANDS = (commands, steering)
+"""The modules that enter their commands into the application."""
 
 
 def run(args: Sequence[str]) -> int:

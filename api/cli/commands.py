@@ -1,54 +1,16 @@
-"""What there is to type: each command's arguments and help.
+"""What there is to type to run trees and to look at them: each command's arguments and help."""
 
-The work is done elsewhere and loaded when a command is performed, so that help comes at once.
-"""
-
-import importlib
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    name="apflow",
-    help="Run trees of tasks and keep every fact: restart them anywhere, ask them anything.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-Store = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="The store: sqlite:///path.db, a path, or postgresql://…  [default: as in settings]",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout; problems as JSON on stderr.")]
-Import = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--import",
-        metavar="MODULE",
-        help="A module that registers executors; looked for in the working directory too. "
-        "Can be given several times.",
-    ),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(min=0.001, metavar="SECONDS", help="Stop after so long; what is left can resume."),
-]
-
-
-def _perform(path: str, **options: Any) -> int:
-    code: int = importlib.import_module(".perform", __package__).perform(path, options)
-    return code
+from .options import Import, Json, Store, Timeout, app, perform
 
 
 @app.command()
 def demo(store: Store = None, imports: Import = None, json: Json = False) -> int:
     """Run a small tree that looks at this machine."""
-    return _perform("demo:main", store=store, imports=imports, json=json)
+    return perform("demo:main", store=store, imports=imports, json=json)
 
 
 @app.command()
@@ -67,7 +29,7 @@ def run(
     {"name": …, "tasks": […]}. Ends with 0 when the tree completed, 10 when it failed, 11 when it
     was cancelled, 130 when it was interrupted.
     """
-    return _perform("run:main", file=file, store=store, imports=imports, timeout=timeout, json=json)
+    return perform("run:main", file=file, store=store, imports=imports, timeout=timeout, json=json)
 
 
 @app.command()
@@ -89,7 +51,7 @@ def resume(
 
     They run in this process, which ends when they have settled. Trees of living engines are left.
     """
-    return _perform(
+    return perform(
         "resume:main",
         trees=trees, store=store, imports=imports, take_over=take_over, timeout=timeout, json=json,
     )  # fmt: skip
@@ -110,7 +72,7 @@ def list_(
     json: Json = False,
 ) -> int:
     """List trees, newest first."""
-    return _perform(
+    return perform(
         "show:trees",
         status=status, drafts=drafts, limit=limit, after=after, store=store, json=json,
     )  # fmt: skip
@@ -125,7 +87,7 @@ def get(
     json: Json = False,
 ) -> int:
     """Show a tree with its tasks, or one task."""
-    return _perform("show:one", id=id, store=store, json=json)
+    return perform("show:one", id=id, store=store, json=json)
 
 
 @app.command()
@@ -138,7 +100,7 @@ def history(
     json: Json = False,
 ) -> int:
     """Show all that happened to a tree, in order."""
-    return _perform(
+    return perform(
         "history:main", id=id, task=task, after=after, limit=limit, store=store, json=json
     )
 
@@ -150,7 +112,7 @@ def executors(
     json: Json = False,
 ) -> int:
     """List the executors, or show one with its schema."""
-    return _perform("executors:main", id=id, imports=imports, json=json)
+    return perform("executors:main", id=id, imports=imports, json=json)
 
 
 @app.command()
@@ -165,7 +127,7 @@ def rebuild(
 
     Says first what they have otherwise than the log.
     """
-    return _perform("rebuild:main", check=check, store=store, json=json)
+    return perform("rebuild:main", check=check, store=store, json=json)
 
 
 @app.command()
@@ -181,10 +143,10 @@ def doctor(
 
     Looks at executors, store, history and interrupted work. Ends with 1 if there is a problem.
     """
-    return _perform("doctor:main", full=full, store=store, imports=imports, json=json)
+    return perform("doctor:main", full=full, store=store, imports=imports, json=json)
 
 
 @app.command()
 def version(json: Json = False) -> int:
     """Show the versions of this software and its base."""
-    return _perform("version:main", json=json)
+    return perform("version:main", json=json)

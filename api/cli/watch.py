@@ -88,6 +88,13 @@ class Watched:
                 case e.TaskInterrupted():
                     self.running.pop(fact.task, None)
                     self._tell(Step(self, fact.task, "interrupted", fact.attempt))
+                case e.AttemptFailed():
+                    running = self.running.pop(fact.task, None)
+                    took = 0.0 if running is None else now - running.since
+                    word = f"failed, tries again at {fact.retry_at[11:19]}"
+                    self._tell(Step(self, fact.task, word, fact.attempt, took, fact.error))
+                case e.TaskCancelled():
+                    self._end(fact.task, fact.attempt, "cancelled", now)
                 case e.TaskProgressed() if (running := self.running.get(fact.task)) is not None:
                     running.progress, running.message = fact.progress, fact.message
                 case _:
@@ -104,6 +111,13 @@ class Watched:
                 self._started(self)
             case e.TreeSettled():
                 self.settled = fact.status
+            case e.TaskWaiting() if (running := self.running.get(fact.task)) is not None:
+                running.message = _awaited(fact)
+            case e.TaskReopened():
+                self.failed -= self.ended.pop(fact.task, "") == "failed"
+                self.failures = [each for each in self.failures if each[0] != fact.task]
+            case e.TreeReopened():
+                self.settled = ""
             case _:
                 pass
 
@@ -144,6 +158,11 @@ class Watch:
     def _begun(self, watched: Watched) -> None:
         self.trees.append(watched)
         self.started(watched)
+
+
+def _awaited(fact: e.TaskWaiting) -> str:
+    until = f" until {fact.until[11:19]}" if fact.until is not None else ""
+    return f"waits for {fact.signal or 'a time'}{until}"
 
 
 def _ignore(_: object) -> None:

@@ -1,12 +1,15 @@
 """TaskManager: runs trees of tasks to their end."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...domain import events as e
-from ...domain.errors import InvalidInput, NotBuilt
+from ...domain.errors import InvalidInput, InvalidTransition, NotFound
 from ..running import run_to_end
+from ..steering import command_of, steer
+from ..stores import Store
 from ..wiring import tree_hooks
 from .nodes import TaskTreeNode, tree_of
 from .old_names import AdvisesOnOldMembers, instead_of_argument
@@ -69,17 +72,39 @@ class TaskManager(AdvisesOnOldMembers):
             self.stream = False
 
     async def cancel_task(self, task_id: str, error_message: str | None = None) -> dict[str, Any]:
-        """Not in this version; raises `NotBuilt`."""
-        raise NotBuilt(
-            "cancel_task is not built yet. To stop a tree, cancel the call that runs it: the tree "
-            "is then interrupted and can be resumed."
-        )
+        """Cancel a task, or all below it where it is a group; returns when it has ended.
+
+        ``{"status": "cancelled" | "failed", "message": …}``: failed where it had ended before, or
+        still reported a result. Raises `NotFound`.
+        """
+        store = self.db.store
+        view = await asyncio.to_thread(store.reads.task, task_id)
+        if view is None:
+            raise NotFound("task", task_id)
+        said = {"task": task_id, "reason": error_message or "Cancelled by user"}
+        try:
+            await steer(store, command_of(store, view.tree_id, "cancel", said))
+        except InvalidTransition as error:
+            return {"status": "failed", "message": str(error)}
+        status = await _ended(store, task_id)
+        message = error_message if status == "cancelled" and error_message else f"it {status}"
+        return {"status": "cancelled" if status == "cancelled" else "failed", "message": message}
 
     def _observers(self, tree: str) -> Sequence[Callable[[Sequence[e.AnyEvent]], None]]:
         callbacks = self.streaming_callbacks
         if not callbacks.listening:
             return ()
         return (lambda facts: callbacks.observe(tree, facts),)
+
+
+async def _ended(store: Store, task: str) -> str:
+    """The status to which a task comes that was asked to end."""
+    while True:
+        position = store.journal.position()
+        view = await asyncio.to_thread(store.reads.task, task)
+        if view is None or view.status in ("completed", "failed", "cancelled"):
+            return "is gone" if view is None else view.status
+        await store.feed.changed(position)
 
 
 class _TreeHooks:

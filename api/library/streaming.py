@@ -19,8 +19,9 @@ class StreamingCallbacks:
 
     ``{"type", "task_id", "status", "timestamp", …}``; types: task_start, progress (progress,
     message), task_completed (result; None where it is large: read the task), task_failed (error),
-    final (status). Put into ``event_queue`` if there is one, left out where that is full, and
-    handed to every listener; one that fails is logged.
+    task_retry (error, retry_at), task_cancelled (error: the reason), final (status). Put into
+    ``event_queue`` if there is one, left out where that is full, and handed to every listener; one
+    that fails is logged.
     """
 
     def __init__(
@@ -76,6 +77,12 @@ def _told(tree: str, fact: e.AnyEvent) -> dict[str, Any] | None:
         case e.TaskFailed():
             event = _event("task_failed", fact.task, "failed", fact)
             return event | {"error": fact.error.message}
+        case e.AttemptFailed():
+            event = _event("task_retry", fact.task, "pending", fact)
+            return event | {"error": fact.error.message, "retry_at": fact.retry_at}
+        case e.TaskCancelled():
+            event = _event("task_cancelled", fact.task, "cancelled", fact)
+            return event | {"error": fact.reason or "cancelled"}
         case e.TreeSettled():
             return _event("final", tree, fact.status, fact) | {"final": True}
         case _:

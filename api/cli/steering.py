@@ -1,0 +1,101 @@
+"""What there is to type to steer trees that exist: each command's arguments and help."""
+
+from typing import Annotated
+
+import typer
+
+from .options import Import, Json, Store, app, perform
+
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="A tree, or the beginning of its id; or a task.")
+]
+Tree = Annotated[str, typer.Argument(metavar="TREE", help="A tree, or the beginning of its id.")]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the history.")]
+
+
+@app.command()
+def cancel(
+    id: Id,
+    task: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Only this task of the tree.")
+    ] = None,
+    reason: Reason = "",
+    store: Store = None,
+    json: Json = False,
+) -> int:
+    """Cancel a tree, or one task.
+
+    What is pending ends at once, what runs is told to end; results that it still reports count.
+    """
+    return perform("steer:cancel", id=id, task=task, reason=reason, store=store, json=json)
+
+
+@app.command()
+def pause(id: Tree, reason: Reason = "", store: Store = None, json: Json = False) -> int:
+    """Start nothing new of a tree; what runs goes on."""
+    return perform("steer:pause", id=id, reason=reason, store=store, json=json)
+
+
+@app.command()
+def unpause(id: Tree, reason: Reason = "", store: Store = None, json: Json = False) -> int:
+    """Let a paused tree go on."""
+    return perform("steer:unpause", id=id, reason=reason, store=store, json=json)
+
+
+@app.command()
+def rerun(
+    id: Tree,
+    start: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="KEY", help="From this task on. Can be given repeatedly."),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every task.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would run and what is kept.")
+    ] = False,
+    reason: Reason = "",
+    store: Store = None,
+    json: Json = False,
+) -> int:
+    """Run tasks again that have ended: what failed or was cancelled, unless told otherwise.
+
+    Completed tasks that are not named are kept. A tree that nobody runs then waits for a resume.
+    """
+    return perform(
+        "steer:rerun",
+        id=id, start=start, all_=all_, dry_run=dry_run, reason=reason, store=store, json=json,
+    )  # fmt: skip
+
+
+@app.command()
+def signal(
+    id: Tree,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What its task waits for.")],
+    payload: Annotated[
+        str | None, typer.Option(metavar="JSON", help="What the waiting task returns.")
+    ] = None,
+    signal_id: Annotated[
+        str | None, typer.Option("--id", metavar="TEXT", help="Makes it count once.")
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+) -> int:
+    """Tell a tree something that a task of it waits for, now or later."""
+    return perform(
+        "steer:signal",
+        id=id, name=name, payload=payload, signal_id=signal_id, store=store, json=json,
+    )  # fmt: skip
+
+
+@app.command()
+def why(
+    id: Id,
+    task: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Only this task of the tree.")
+    ] = None,
+    store: Store = None,
+    imports: Import = None,
+    json: Json = False,
+) -> int:
+    """Say why a task runs or does not: of a tree, for each task that has not ended."""
+    return perform("steer:why", id=id, task=task, store=store, imports=imports, json=json)
