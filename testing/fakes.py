@@ -1,122 +1,65 @@
 """Stand-ins for the ports, for tests of executors and of the engine itself. No I/O, no threads."""
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Raw, json
 
-from ..domain.errors import IdTaken, NotFound, StaleVersion
-from ..domain.events import Recorded, TreeClaimed, TreeReleased, TreeSettled, TreeSubmitted
 from ..domain.specs import ErrorInfo
-from ..engine.ports import Append, Call, Kind, OpenTree, Outcome, Raised, Report, Returned, Unit
+from ..engine.ports import (
+    SIGNAL,
+    WAIT,
+    Call,
+    Gone,
+    Kind,
+    Outcome,
+    Raised,
+    Report,
+    Returned,
+    Stopped,
+)
+from .fake_journal import FakeInbox, FakeJournal
+
+__all__ = ["FakeBackend", "FakeExecutors", "FakeInbox", "FakeJournal", "FakeLiveness"]
 
 Work = Callable[[Call], Awaitable[Any]]
 
-
-class FakeJournal:
-    """`engine.ports.Journal` in lists. ``fail_next`` is raised by the next append, once.
-
-    ``commits`` holds, for each transaction, the events it stored.
-    """
-
-    def __init__(self) -> None:
-        self.log: list[Recorded] = []
-        self.commits: list[list[Recorded]] = []
-        self.fail_next: Exception | None = None
-        self._streams: dict[str, list[Recorded]] = {}
-        self._blobs: dict[str, bytes] = {}
-        self._lock = threading.Lock()
-
-    def append(self, units: Sequence[Unit]) -> int:
-        """See `Journal.append`."""
-        with self._lock:
-            if self.fail_next is not None:
-                error, self.fail_next = self.fail_next, None
-                raise error
-            appends = [append for unit in units for append in unit]
-            self._check(appends)
-            self.commits.append(
-                [recorded for append in appends for recorded in self._store(append)]
-            )
-            return len(self.log)
-
-    def _check(self, appends: Sequence[Append]) -> None:
-        at = {tree: len(stream) for tree, stream in self._streams.items()}
-        for append in appends:
-            if at.get(append.tree, 0) != append.expected:
-                if append.expected == 0:
-                    raise IdTaken([append.tree])
-                raise StaleVersion(append.tree, append.expected)
-            at[append.tree] = append.expected + len(append.events)
-
-    def _store(self, append: Append) -> Iterator[Recorded]:
-        stream = self._streams.setdefault(append.tree, [])
-        self._blobs.update(append.blobs or {})
-        for event in append.events:
-            recorded = Recorded(append.tree, len(stream) + 1, event, len(self.log) + 1)
-            stream.append(recorded)
-            self.log.append(recorded)
-            yield recorded
-
-    def read(self, tree: str, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
-        """See `Journal.read`."""
-        stream = self._streams.get(tree, [])
-        return iter(stream[after:][:limit])
-
-    def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
-        """See `Journal.read_all`."""
-        return iter(self.log[after:][:limit])
-
-    def read_blob(self, hash: str) -> bytes:
-        """See `Journal.read_blob`."""
-        if hash not in self._blobs:
-            raise NotFound("blob", hash)
-        return self._blobs[hash]
-
-    def open_work(self) -> Sequence[OpenTree]:
-        """See `Journal.open_work`."""
-        found = []
-        for tree, stream in self._streams.items():
-            events = [recorded.event for recorded in stream]
-            submitted = any(isinstance(event, TreeSubmitted) for event in events)
-            if submitted and not any(isinstance(event, TreeSettled) for event in events):
-                claims = [e for e in events if isinstance(e, TreeClaimed | TreeReleased)]
-                last = claims[-1]
-                epoch = last.epoch if isinstance(last, TreeClaimed) else 0
-                released = isinstance(last, TreeReleased)
-                found.append(OpenTree(tree, tree, last.engine, epoch, released))
-        return found
-
-    def position(self) -> int:
-        """See `Journal.position`."""
-        return len(self.log)
-
-    def close(self) -> None:
-        """Nothing is held."""
+_PLAYED = {id: Kind(id, properties=(), runs="engine") for id in (WAIT, SIGNAL)}
 
 
 class FakeExecutors:
-    """`engine.ports.Executors` from plain coroutine functions of one argument, the `Call`."""
+    """`engine.ports.Executors` from plain coroutine functions of one argument, the `Call`.
+
+    `WAIT` and `SIGNAL` are there from the start. ``reattach`` holds, by executor, what looks for
+    the work of a former attempt: it returns None, or an awaitable (or an async function) for the
+    result. ``repeatable`` says whose calls are safe to repeat. ``wrong`` are the violations of all
+    inputs, ``refusal`` those of a payload.
+    """
 
     def __init__(self, kinds: Mapping[str, Kind] | None = None, **work: Work) -> None:
         self.work: dict[str, Work] = dict(work)
-        self.kinds: dict[str, Kind] = dict(kinds or {})
+        self.reattach: dict[str, Work] = {}
+        self.kinds: dict[str, Kind] = _PLAYED | dict(kinds or {})
+        self.repeatable: dict[str, bool] = {}
         self.changed: Mapping[str, Any] | None = None
         self.wrong: Sequence[str] = ()
+        self.refusal: Callable[[Any, Any], Sequence[str]] = lambda schema, payload: ()
 
     def module_of(self, id: str) -> str | None:
         """See `Executors.module_of`."""
+        if id in _PLAYED:
+            return ""
         return "tests" if id in self.work else None
 
     def kind(self, id: str) -> Kind:
         """See `Executors.kind`."""
-        return self.kinds.get(id) or Kind(id)
+        return self.kinds.get(id) or Kind(id, reattaches=id in self.reattach)
 
     def ids(self) -> Sequence[str]:
         """See `Executors.ids`."""
-        return sorted(self.work)
+        return sorted(self.work.keys() | _PLAYED.keys())
 
     def violations(self, id: str, schemas: Raw, inputs: Any) -> Sequence[str]:
         """See `Executors.violations`."""
@@ -124,11 +67,19 @@ class FakeExecutors:
 
     def properties(self, id: str, schemas: Raw) -> tuple[str, ...] | None:
         """See `Executors.properties`."""
-        return None
+        return self.kind(id).properties
 
     def schema_faults(self, schemas: Raw) -> Sequence[str]:
         """See `Executors.schema_faults`."""
         return ()
+
+    def safe(self, call: Call) -> bool | None:
+        """See `Executors.safe`."""
+        return self.repeatable.get(call.executor)
+
+    def payload_faults(self, schema: Any, payload: Any) -> Sequence[str]:
+        """See `Executors.payload_faults`."""
+        return self.refusal(schema, payload)
 
     async def before(self, call: Call) -> Mapping[str, Any] | None:
         """See `Executors.before`."""
@@ -144,13 +95,18 @@ class FakeExecutors:
 class FakeBackend:
     """`engine.ports.Backend` that calls the work of `FakeExecutors` in the loop.
 
-    ``calls`` holds every call ever started, ``running`` those under way.
+    ``calls`` holds every call ever started, ``running`` those under way by task, ``stops`` the
+    calls that were stopped. What has not ended ``grace`` seconds after that is abandoned.
     """
 
-    def __init__(self, executors: FakeExecutors, *, slots: int = 1_000) -> None:
+    def __init__(
+        self, executors: FakeExecutors, *, slots: int = 1_000, grace: float = 10.0
+    ) -> None:
         self.calls: list[Call] = []
+        self.stops: list[Call] = []
         self.running: dict[str, asyncio.Task[Outcome]] = {}
         self.most = 0
+        self.grace = grace
         self._executors = executors
         self._slots = slots
 
@@ -172,24 +128,40 @@ class FakeBackend:
         def ended(task: asyncio.Task[Outcome]) -> None:
             if self.running.get(call.task) is task:
                 del self.running[call.task]
-                report(call, task.result())
+                report(call, _outcome(task))
 
         task.add_done_callback(ended)
 
     async def _run(self, call: Call) -> Outcome:
         try:
-            result = await self._executors.work[call.executor](call)
+            if not call.reattach:
+                result = await self._executors.work[call.executor](call)
+            elif (found := await self._found(call)) is None:
+                return Gone()
+            else:
+                if call.port is not None:
+                    await call.port.taken_over()
+                result = await (found if inspect.isawaitable(found) else found())
         except Exception as error:  # noqa: BLE001 - the boundary to foreign code
-            return Raised(ErrorInfo(type(error).__name__, str(error)))
+            return _raised(error)
         return Returned(Raw(json.encode(result)))
 
-    async def stop(self, call: Call) -> bool:
+    async def _found(self, call: Call) -> Any:
+        look = self._executors.reattach.get(call.executor)
+        return None if look is None else await look(call)
+
+    async def stop(self, call: Call) -> Stopped:
         """See `Backend.stop`."""
+        self.stops.append(call)
         task = self.running.pop(call.task, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
-        return True
+        if task is None:
+            return Stopped(True)
+        task.cancel()
+        await asyncio.wait({task}, timeout=self.grace)
+        if not task.done():
+            return Stopped(False)
+        outcome = _outcome(task)
+        return Stopped(True, outcome if isinstance(outcome, Returned) else None)
 
     async def close(self) -> None:
         """See `Backend.close`."""
@@ -197,17 +169,47 @@ class FakeBackend:
             await self.stop(call)
 
 
+def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
+    if task.cancelled():
+        return Raised(ErrorInfo("CancelledError", "the executor cancelled itself"))
+    return task.result()
+
+
+def _raised(error: Exception) -> Raised:
+    """As the real backends tell it: bases by name, what may pass by itself marked as such."""
+    names = [base.__name__ for base in type(error).__mro__[1:-2]]
+    transient = getattr(error, "transient", isinstance(error, ConnectionError | TimeoutError))
+    if transient and "TransientError" not in (type(error).__name__, *names):
+        names.append("TransientError")
+    info = ErrorInfo(type(error).__name__, str(error), tuple(names))
+    return Raised(info, getattr(error, "retry_after", None))
+
+
 class FakeLiveness:
-    """`engine.ports.Liveness` over a set of names that tests fill and empty."""
+    """`engine.ports.Liveness` over a set of names that tests fill and empty.
+
+    ``beats`` holds what was said at each beat; ``lapsed`` makes the next one say that the lease had
+    run out.
+    """
+
+    beat_every: float | None = None
 
     def __init__(self, name: str, alive: set[str] | None = None) -> None:
         self.name = name
         self.living = set() if alive is None else alive
         self.living.add(name)
+        self.beats: list[Sequence[str]] = []
+        self.lapsed = False
 
     def alive(self, engine: str) -> bool | None:
         """See `Liveness.alive`."""
         return engine in self.living
+
+    def beat(self, executors: Sequence[str]) -> bool:
+        """See `Liveness.beat`."""
+        self.beats.append(executors)
+        lapsed, self.lapsed = self.lapsed, False
+        return not lapsed
 
     def leave(self) -> None:
         """See `Liveness.leave`."""
