@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any
 
 from ...domain.specs import ErrorInfo
-from ...engine.ports import Call, Outcome, Raised, Report
-from ..executors.results import error_info
+from ...engine.ports import Call, Outcome, Raised, Report, Returned, Stopped
+from ..executors.attempt import STOPPED
+from ..executors.results import raised
 
 Key = tuple[str, int, int]
 """Task id, generation, attempt."""
@@ -47,16 +48,22 @@ class Attempts:
         self._running[key] = task
         task.add_done_callback(partial(self._ended, key, call, report))
 
-    async def stop(self, call: Call) -> bool:
-        """Cancel the attempt and wait for its end; False where it goes on after the grace."""
+    async def stop(self, call: Call) -> Stopped:
+        """Cancel the attempt and wait for its end, for as long as the grace.
+
+        What it returned stands, be it because of the cancel or just before it.
+        """
         key = key_of(call)
-        if (task := self._running.pop(key, None)) is not None and not task.done():
+        task = self._running.pop(key, None)
+        if task is not None and not task.done():
             self._ending[key] = task
-            task.cancel()
-        if (task := self._ending.get(key)) is None:
-            return True
+            task.cancel(STOPPED)
+        elif task is None:
+            task = self._ending.get(key)
+        if task is None:
+            return Stopped(True)
         await asyncio.wait({task}, timeout=self._grace)
-        return task.done()
+        return Stopped(True, _returned(task)) if task.done() else Stopped(False)
 
     async def close(self) -> None:
         """Stop all and start no more."""
@@ -73,7 +80,7 @@ class Attempts:
         try:
             return await self._run(call)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code ends here
-            return Raised(error_info(error))
+            return raised(error)
 
     def _ended(self, key: Key, call: Call, report: Report, task: asyncio.Task[Outcome]) -> None:
         """Report, unless stopped.
@@ -103,4 +110,9 @@ def _result(task: asyncio.Task[Outcome]) -> Outcome:
     except asyncio.CancelledError:
         return Raised(ErrorInfo("CancelledError", "the executor cancelled itself"))
     except BaseException as error:  # noqa: BLE001 - foreign code: what `_outcome` let through
-        return Raised(error_info(error))
+        return raised(error)
+
+
+def _returned(task: asyncio.Task[Outcome]) -> Outcome | None:
+    outcome = _result(task)
+    return outcome if isinstance(outcome, Returned) else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from ...engine.ports import Call, Kind, Report
+from ...engine.ports import Call, Kind, Report, Stopped
 from .inline import Inline
 from .process import Processes
 
@@ -27,10 +27,11 @@ class Composite:
         """Begin the attempt. Raises RuntimeError after `close`."""
         self._place(call).start(call, report)
 
-    async def stop(self, call: Call) -> bool:
+    async def stop(self, call: Call) -> Stopped:
         """End the attempt wherever it runs: what its executor says may have changed since."""
-        ended = await self._inline.stop(call)
-        return await self._processes.stop(call) and ended
+        inline = await self._inline.stop(call)
+        process = await self._processes.stop(call)
+        return Stopped(inline.ended and process.ended, inline.outcome or process.outcome)
 
     def capacity(self, kind: Kind) -> str:
         """``loop``, ``thread`` or ``process``."""

@@ -3,7 +3,7 @@
 from msgspec import UNSET, Raw, Struct, UnsetType, json, structs
 
 from ...domain.specs import ErrorInfo
-from ...engine.ports import AttemptPort, Call, Outcome, Raised, Returned
+from ...engine.ports import AttemptPort, Call, Gone, Outcome, Raised, Returned
 
 HEADER = 4
 """Bytes that hold the length, big-endian."""
@@ -22,11 +22,15 @@ class Start(Struct, frozen=True, tag="start", gc=False):
     checkpoint: Raw | UnsetType = UNSET
 
 
-class Saved(Struct, frozen=True, tag="saved", gc=False):
-    """To the worker: the checkpoint is committed, or ``error`` says why not."""
+class Stored(Struct, frozen=True, tag="stored", gc=False):
+    """To the worker: what it asked for by that number is committed, or ``error`` says why not."""
 
     number: int
     error: ErrorInfo | None = None
+
+
+class Beat(Struct, frozen=True, tag="beat", gc=False):
+    """From the worker: a sign of life."""
 
 
 class Progress(Struct, frozen=True, tag="progress", gc=False):
@@ -37,10 +41,16 @@ class Progress(Struct, frozen=True, tag="progress", gc=False):
 
 
 class Save(Struct, frozen=True, tag="save", gc=False):
-    """From the worker, answered by `Saved` with the same number."""
+    """From the worker, answered by `Stored` with the same number."""
 
     number: int
     checkpoint: Raw
+
+
+class TakenOver(Struct, frozen=True, tag="taken_over", gc=False):
+    """From the worker, answered by `Stored` with the same number."""
+
+    number: int
 
 
 class Result(Struct, frozen=True, tag="result", gc=False):
@@ -53,10 +63,15 @@ class Failure(Struct, frozen=True, tag="failure", gc=False):
     """From the worker: the attempt failed."""
 
     error: ErrorInfo
+    retry_after: float | None = None
 
 
-ToWorker = Start | Saved
-FromWorker = Progress | Save | Result | Failure
+class Nothing(Struct, frozen=True, tag="nothing", gc=False):
+    """From the worker: the attempt's former work is gone."""
+
+
+ToWorker = Start | Stored
+FromWorker = Beat | Progress | Save | TakenOver | Result | Failure | Nothing
 
 _encoder = json.Encoder()
 _to_worker: json.Decoder[ToWorker] = json.Decoder(ToWorker)
@@ -75,13 +90,26 @@ def call_of(message: Start, port: AttemptPort) -> Call:
     return structs.replace(message.call, checkpoint=checkpoint, port=port)
 
 
-def ended(outcome: Outcome) -> Result | Failure:
+def ended(outcome: Outcome) -> Result | Failure | Nothing:
     """The message for the end of an attempt."""
     match outcome:
         case Returned(result=result):
             return Result(result)
-        case Raised(error=error):
-            return Failure(error)
+        case Raised(error=error, retry_after=retry_after):
+            return Failure(error, retry_after)
+        case Gone():
+            return Nothing()
+
+
+def outcome_of(message: Result | Failure | Nothing) -> Outcome:
+    """What `ended` was made of."""
+    match message:
+        case Result(result=result):
+            return Returned(result.copy())
+        case Failure(error=error, retry_after=retry_after):
+            return Raised(error, retry_after)
+        case Nothing():
+            return Gone()
 
 
 def pack(message: ToWorker | FromWorker) -> bytes:

@@ -13,18 +13,19 @@ import msgspec
 
 from ...domain.errors import ApflowError
 from ...domain.specs import ErrorInfo
-from ...engine.ports import AttemptPort, Outcome, Raised, Returned
+from ...engine.ports import AttemptPort, Outcome
 from ..executors.results import error_info
 from .frames import (
     HEADER,
     MAX_FRAME,
-    Failure,
+    Beat,
     FromWorker,
     Progress,
-    Result,
     Save,
-    Saved,
+    Stored,
+    TakenOver,
     from_worker,
+    outcome_of,
     pack,
 )
 
@@ -63,6 +64,7 @@ class Handle:
                 raise
         self._code: asyncio.Future[int] = self._loop.create_future()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._talk: asyncio.Task[Outcome] | None = None
         name = f"apflow-reaper-{self._process.pid}"
         Thread(target=self._reap, name=name, daemon=True).start()
 
@@ -77,20 +79,29 @@ class Handle:
         return not self._code.done()
 
     async def run(self, frame: bytes, port: AttemptPort | None) -> Outcome:
-        """Have the worker run the attempt in ``frame``. Raises `WorkerDied`."""
+        """Have the worker run the attempt in ``frame``. Raises `WorkerDied`.
+
+        When this is cancelled the attempt goes on, until `kill`.
+        """
+        self._talk = asyncio.create_task(self._talked(frame, port))
+        self._talk.add_done_callback(_seen)
+        return await asyncio.shield(self._talk)
+
+    async def _talked(self, frame: bytes, port: AttemptPort | None) -> Outcome:
         reader, writer = await self._connected()
         await self._send(writer, frame)
         while True:
             match await self._receive(reader):
-                case Result(result=result):
-                    return Returned(result.copy())
-                case Failure(error=error):
-                    return Raised(error)
+                case Beat():
+                    if port is not None:
+                        port.beat()
                 case Progress(fraction=fraction, message=message):
                     if port is not None:
                         await port.progress(fraction, message)
-                case Save() as save:
-                    await self._send(writer, pack(await _save(port, save)))
+                case Save() | TakenOver() as asked:
+                    await self._send(writer, pack(await _store(port, asked)))
+                case end:
+                    return outcome_of(end)
 
     async def close(self, grace: float) -> None:
         """End an idle worker: it goes when its socket is closed, or is killed after the grace."""
@@ -98,15 +109,30 @@ class Handle:
         await asyncio.wait({self._code}, timeout=grace)
         await self.kill(0)
 
-    async def kill(self, grace: float) -> None:
-        """End the worker and all that it started; returns when it is gone."""
+    async def kill(self, grace: float) -> Outcome | None:
+        """End the worker and all that it started; returns when it is gone.
+
+        What its attempt still came to within the grace is the answer.
+        """
         try:
             self._signal(signal.SIGTERM)
             await asyncio.wait({self._code}, timeout=grace)
+            self._signal(signal.SIGKILL)
+            await asyncio.shield(self._code)
+            return await self._last_word()
         finally:
             self._signal(signal.SIGKILL)
             self.release()
-        await asyncio.shield(self._code)
+
+    async def _last_word(self) -> Outcome | None:
+        """All that was sent is read, but for a process that escaped and holds the socket open."""
+        if self._talk is None:
+            return None
+        await asyncio.wait({self._talk}, timeout=LINGER)
+        if self._talk.done() and not self._talk.cancelled() and self._talk.exception() is None:
+            return self._talk.result()
+        self._talk.cancel()
+        return None
 
     def release(self) -> None:
         """Close the socket."""
@@ -167,14 +193,23 @@ class Handle:
         self._loop.call_later(LINGER, self.release)
 
 
-async def _save(port: AttemptPort | None, save: Save) -> Saved:
-    if port is None:
-        return Saved(save.number)
+def _seen(talk: asyncio.Task[Outcome]) -> None:
+    """Its error was looked at, even where nobody waited for it any more."""
+    if not talk.cancelled():
+        talk.exception()
+
+
+async def _store(port: AttemptPort | None, asked: Save | TakenOver) -> Stored:
     try:
-        await port.save(save.checkpoint.copy())
+        if port is None:
+            pass
+        elif isinstance(asked, Save):
+            await port.save(asked.checkpoint.copy())
+        else:
+            await port.taken_over()
     except ApflowError as error:
-        return Saved(save.number, error_info(error))
-    return Saved(save.number)
+        return Stored(asked.number, error_info(error))
+    return Stored(asked.number)
 
 
 def _spawn(fd: int) -> subprocess.Popen[bytes]:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from ...engine.ports import Call, Kind, Outcome, Report
+from ...engine.ports import Call, Kind, Outcome, Report, Stopped
 from .attempts import Attempts, Key, key_of
 from .threads import Job, Threads
 
@@ -41,10 +41,14 @@ class Inline:
         """Begin the attempt. Raises RuntimeError after `close`."""
         self._attempts.begin(call, report)
 
-    async def stop(self, call: Call) -> bool:
-        """Cancel the attempt; False where it, or its thread, goes on after the grace."""
-        ended = await self._attempts.stop(call)
-        return await _all_over(self._jobs.get(key_of(call), ())) and ended
+    async def stop(self, call: Call) -> Stopped:
+        """Cancel the attempt; what has not ended after the grace is abandoned, threads too."""
+        stopped = await self._attempts.stop(call)
+        jobs = tuple(self._jobs.get(key_of(call), ()))
+        if not stopped.ended:
+            for job in jobs:
+                self._threads.abandon(job)
+        return stopped if await _all_over(jobs) else Stopped(False)
 
     def capacity(self, kind: Kind) -> str:
         """``thread`` for executors that block, else ``loop``."""
@@ -57,7 +61,11 @@ class Inline:
     async def close(self) -> None:
         """Stop all attempts and let the threads end. Idempotent."""
         await self._attempts.close()
-        await _all_over(job for jobs in self._jobs.values() for job in jobs)
+        jobs = [job for jobs in self._jobs.values() for job in jobs]
+        for job in jobs:
+            if not job.result.cancelled():  # of a `stop` that was cut off
+                self._threads.abandon(job)
+        await _all_over(jobs)
         self._threads.close()
 
     def _run(self, call: Call) -> Coroutine[Any, Any, Outcome]:

@@ -2,11 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 from ...domain.specs import ErrorInfo
-from ...engine.ports import Call, Kind, Outcome, Raised, Report
+from ...engine.ports import Call, Gone, Kind, Outcome, Raised, Report, Stopped
 from .attempts import Attempts
 from .frames import pack, start
 from .handle import Handle, WorkerDied
@@ -43,7 +42,7 @@ class Processes:
         """Begin the attempt. Raises RuntimeError after `close`."""
         self._attempts.begin(call, report)
 
-    async def stop(self, call: Call) -> bool:
+    async def stop(self, call: Call) -> Stopped:
         """End the worker that runs the attempt, and all that it started."""
         return await self._attempts.stop(call)
 
@@ -62,28 +61,34 @@ class Processes:
         await asyncio.gather(*(worker.close(self._grace) for worker in idle))
 
     async def _run(self, call: Call) -> Outcome:
+        if call.reattach:
+            return Gone()  # it died with its worker, and that with its engine
         module = self._kind(call.executor).module
         if module == "__main__":
             return Raised(_in_main(call.executor))
         modules = (*self._imports, module) if module else self._imports
         frame = pack(start(modules, call))
         async with self._slots:
-            try:
-                async with self._worker() as worker:
-                    return await worker.run(frame, call.port)
-            except WorkerDied as death:
-                return Raised(death.error)
+            return await self._in_worker(frame, call)
 
-    @asynccontextmanager
-    async def _worker(self) -> AsyncIterator[Handle]:
-        """A worker of one's own; killed when its attempt does not end in good order."""
+    async def _in_worker(self, frame: bytes, call: Call) -> Outcome:
+        """A worker serves again only where its attempt has ended in good order."""
         worker = self._living() or Handle()
         try:
-            yield worker
+            outcome = await worker.run(frame, call.port)
+        except WorkerDied as death:
+            await worker.kill(self._grace)
+            return Raised(death.error)
+        except asyncio.CancelledError:
+            late = await worker.kill(self._grace)
+            if late is None:
+                raise
+            return late
         except BaseException:
             await worker.kill(self._grace)
             raise
         self._idle.append(worker)
+        return outcome
 
     def _living(self) -> Handle | None:
         while self._idle:

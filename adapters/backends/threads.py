@@ -102,6 +102,19 @@ class Threads:
         job.result.add_done_callback(partial(self._unwanted, job))
         return job
 
+    def abandon(self, job: Job) -> None:
+        """Give up a call that goes on: its slot goes to a new thread, its result to nobody."""
+        with self._change:
+            if job.state is not _State.RUNNING:
+                return
+            job.state = _State.ABANDONED
+            self.abandoned += 1
+            self._live -= 1
+            if self._queue:
+                self._add_thread()
+        job.end(returned=False)
+        job.result.cancel()
+
     def close(self) -> None:
         """Idle threads end now, the others when their call returns."""
         with self._change:
@@ -159,18 +172,7 @@ class Threads:
         if queued:
             job.end(returned=True)
         else:
-            job.loop.call_later(self._grace, self._abandon, job)
-
-    def _abandon(self, job: Job) -> None:
-        with self._change:
-            if job.state is not _State.RUNNING:
-                return
-            job.state = _State.ABANDONED
-            self.abandoned += 1
-            self._live -= 1
-            if self._queue:
-                self._add_thread()
-        job.end(returned=False)
+            job.loop.call_later(self._grace, self.abandon, job)
 
 
 def _call(job: Job) -> tuple[Any, BaseException | None]:

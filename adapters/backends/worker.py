@@ -30,11 +30,13 @@ from ..executors.registration import default_registry
 from ..executors.results import error_info
 from .frames import (
     HEADER,
+    Beat,
     FromWorker,
     Progress,
     Save,
-    Saved,
     Start,
+    Stored,
+    TakenOver,
     ToWorker,
     call_of,
     ended,
@@ -90,6 +92,15 @@ class Port:
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._over = False
 
+    def beat(self) -> None:
+        """Sent at once."""
+        if not self._over:
+            self._channel.send(Beat())
+
+    async def taken_over(self) -> None:
+        """Returns after the commit."""
+        await self._ask(TakenOver(next(self._numbers)))
+
     async def progress(self, fraction: float, message: str) -> None:
         """Sent at once; the engine keeps what it wants of it."""
         if not self._over:
@@ -97,18 +108,20 @@ class Port:
 
     async def save(self, checkpoint: Raw) -> None:
         """Returns after the commit."""
+        await self._ask(Save(next(self._numbers), checkpoint))
+
+    async def _ask(self, message: Save | TakenOver) -> None:
         if self._over:
-            raise InvalidTransition("this attempt is over: nothing was saved")
-        number = next(self._numbers)
+            raise InvalidTransition("this attempt is over: nothing was stored")
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
+        self._waiting[message.number] = answer
         try:
-            self._channel.send(Save(number, checkpoint))
+            self._channel.send(message)
             await answer
         finally:
-            del self._waiting[number]
+            del self._waiting[message.number]
 
-    def answered(self, message: Saved) -> None:
+    def answered(self, message: Stored) -> None:
         """Wake the call that asked, if it still waits."""
         answer = self._waiting.get(message.number)
         if answer is None or answer.done():
@@ -132,6 +145,7 @@ class Worker:
         self._channel = channel
         self._inline = Inline(invoke, coroutines=1, grace=GRACE)
         self._port: Port | None = None
+        self._call: Call | None = None
         self._gone = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -139,6 +153,10 @@ class Worker:
         """Returns when the worker is to end."""
         Thread(target=self._listen, name="apflow-listener", daemon=True).start()
         await self._gone.wait()
+        if (call := self._call) is not None:
+            stopped = await self._inline.stop(call)
+            if stopped.outcome is not None:
+                self._report(call, stopped.outcome)
         await self._inline.close()
 
     def leave(self) -> None:
@@ -161,11 +179,11 @@ class Worker:
 
     def _take(self, message: ToWorker) -> None:
         match message:
-            case Saved() if self._port is not None:
+            case Stored() if self._port is not None:
                 self._port.answered(message)
             case Start(modules=modules):
                 self._port = Port(self._channel)
-                call = call_of(message, self._port)
+                self._call = call = call_of(message, self._port)
                 if (failure := import_all(modules)) is not None:
                     self._report(call, Raised(failure))
                 else:
@@ -176,7 +194,7 @@ class Worker:
     def _report(self, call: Call, outcome: Outcome) -> None:
         if self._port is not None:
             self._port.close()
-        self._port = None
+        self._port = self._call = None
         self._channel.send(ended(outcome))
 
 

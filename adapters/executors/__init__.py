@@ -2,6 +2,7 @@
 
 from .base import BaseTask, ExecutableTask
 from .context import Context
+from .errors import TransientError
 from .function import task
 from .invoke import invoke
 from .registration import (
@@ -24,6 +25,7 @@ __all__ = [
     "ExecutableTask",
     "Registry",
     "TaskView",
+    "TransientError",
     "add_executor_hook",
     "clear_config",
     "default_registry",

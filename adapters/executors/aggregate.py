@@ -27,6 +27,11 @@ class AggregateResultsExecutor(BaseTask):
     by_key: ClassVar[bool] = True
     outputs_schema = OUTPUTS
 
+    @classmethod
+    def safe_to_repeat(cls, inputs: Inputs) -> bool:
+        """It only reads."""
+        return True
+
     async def execute(self, inputs: Inputs) -> dict[str, Any]:
         """``{summary, timestamp, results, result_count}``."""
         count = len(inputs)

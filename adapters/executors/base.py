@@ -47,9 +47,32 @@ class ExecutableTask(ABC):
     def cancel(self) -> Any:
         """Called when the attempt is to end; a coroutine or not, with five seconds to finish.
 
-        For work that goes on elsewhere. What it returns is not recorded.
+        For work that goes on elsewhere; a coroutine `execute` has been cancelled by then, one in a
+        thread still runs and sees ``context.cancelled``. In a worker process there is one second.
+        What it returns is not recorded.
         """
         return {"status": "failed", "message": f"{self.id} cannot be cancelled"}
+
+    async def reattach(self, inputs: Inputs) -> Any:
+        """Look for what this attempt began before its engine was lost: a container, a remote job.
+
+        For work that outlives the engine. Write it, and it is asked instead of `execute`, with the
+        same inputs and the context of the same attempt: name the work after what that tells, a
+        checkpoint may help. Returns None where the work is not there: the task then counts as
+        interrupted. Otherwise an awaitable, or an async function without arguments, that gives
+        what `execute` would have returned; it is awaited once the attempt was taken over. Not
+        asked of executors that run in worker processes.
+        """
+        return None
+
+    @classmethod
+    def safe_to_repeat(cls, inputs: Inputs) -> bool | None:
+        """Whether `execute` may run again after a failure that may have come too late.
+
+        True for what only reads, or does the same twice; None: the executor does not tell. Only
+        safe calls are repeated without the task asking for it.
+        """
+        return None
 
 
 class BaseTask(ExecutableTask):
@@ -57,7 +80,8 @@ class BaseTask(ExecutableTask):
 
     ``limit`` caps how many run at once in one engine; ``runs = "process"`` asks for a worker
     process. ``inputs_schema`` and ``outputs_schema`` are a JSON Schema or a pydantic model class.
-    The instance lives for one attempt.
+    ``cancelable`` tells people that the work ends soon when it is cancelled; the engine tries in
+    any case. The instance lives for one attempt.
     """
 
     id: str = ""

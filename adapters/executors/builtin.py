@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ...engine.ports import Kind
+from ...engine.ports import SIGNAL, WAIT, Kind
 
 
 class Builtin(Struct, frozen=True):
@@ -29,4 +29,6 @@ BUILTIN: Final = (
         Kind("system_info_executor", properties=("resource", "timeout")),
         ".system_info:SystemInfoExecutor",
     ),
+    Builtin(Kind(WAIT, properties=(), runs="engine"), ".waiting:WaitExecutor"),
+    Builtin(Kind(SIGNAL, properties=(), runs="engine"), ".waiting:SignalExecutor"),
 )

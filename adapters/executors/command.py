@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from ...domain.errors import InvalidInput
@@ -80,7 +80,7 @@ class CommandExecutor(BaseTask):
         timeout = self._timeout(inputs.get("timeout", DEFAULT_TIMEOUT))
         env = environment(os.environ) | {"APFLOW_IDEMPOTENCY_KEY": self.context.idempotency_key}
         finished = await run(argv, env=env, seconds=timeout, max_output=self.policy.max_output)
-        return _result(finished, timeout)
+        return _result(finished, timeout, self.context.accept)
 
     def _timeout(self, value: Any) -> float:
         most = self.policy.max_timeout
@@ -115,10 +115,11 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PATH": ":".join(folders) or DEFAULT_PATH}
 
 
-def _result(finished: Finished, timeout: float) -> dict[str, Any]:
+def _result(finished: Finished, timeout: float, accept: Collection[int]) -> dict[str, Any]:
     stdout, stderr = finished.stdout, finished.stderr
+    forced = finished.timed_out or finished.flooded
     result: dict[str, Any] = {
-        "success": finished.code == 0 and not finished.timed_out,
+        "success": (finished.code == 0 or finished.code in accept) and not forced,
         "return_code": finished.code,
         "stdout": stdout.text,
         "stderr": stderr.text,

@@ -1,7 +1,9 @@
 """What ``self.context`` offers an executor while it runs."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from logging import Logger, LoggerAdapter, getLogger
 from math import isnan
 from typing import Any, Final
@@ -10,12 +12,16 @@ from msgspec import Raw, json
 
 from ...domain.errors import InvalidInput, InvalidTransition, NotBuilt
 from ...domain.specs import EMPTY_OBJECT
+from ...domain.time import to_seconds
 from ...engine.ports import Call
 
 MAX_CHECKPOINT: Final = 64 * 1024
 """Bytes of JSON in one checkpoint."""
 MAX_MESSAGE: Final = 1_000
 """Characters of a progress message that are kept."""
+
+BEAT_INTERVAL: Final = 0.01
+"""Seconds between two signs of life that are handed on: a tight loop may give them."""
 
 _LOOK: Final = 0.5
 """Seconds after which a waiting thread looks whether its loop is still there."""
@@ -30,14 +36,12 @@ class Context:
     turns True when the attempt is to end: a coroutine is cancelled as well, a thread must look.
     """
 
-    __slots__ = ("_call", "_loop", "cancelled")
-
-    deadline: float | None = None
-    """Deadlines are not built yet: always None."""
+    __slots__ = ("_beaten", "_call", "_loop", "cancelled")
 
     def __init__(self, call: Call, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._call = call
         self._loop = loop
+        self._beaten = -BEAT_INTERVAL
         self.cancelled = False
 
     @classmethod
@@ -71,6 +75,17 @@ class Context:
         return self._call.idempotency_key
 
     @property
+    def deadline(self) -> float | None:
+        """When the task has to be over, over all its attempts: seconds since the epoch."""
+        text = self._call.deadline
+        return None if text is None else to_seconds(text)
+
+    @property
+    def accept(self) -> tuple[int, ...]:
+        """Status or exit codes that the task wants to count as success."""
+        return self._call.accept
+
+    @property
     def checkpoint(self) -> Any:
         """What a former attempt saved last, decoded afresh; None where nothing was saved."""
         raw = self._call.checkpoint
@@ -90,6 +105,21 @@ class Context:
             f"secret({name!r}): this version hands out no secrets. Read what you need from the "
             "environment of the process, and keep it out of inputs and results."
         )
+
+    def beat(self) -> None:
+        """A sign of life, for tasks with a heartbeat: from coroutines and from threads.
+
+        Never waits. `progress` and `save` are signs of life too.
+        """
+        port, now = self._call.port, time.monotonic()
+        if port is None or now - self._beaten < BEAT_INTERVAL:
+            return
+        self._beaten = now
+        if self._loop is None or _runs_here(self._loop):
+            port.beat()
+        else:
+            with suppress(RuntimeError):  # the loop is closed: nobody listens
+                self._loop.call_soon_threadsafe(port.beat)
 
     async def progress(self, fraction: float, message: str = "") -> None:
         """How far the attempt is, 0 to 1. May be dropped; the last value of a second is kept."""

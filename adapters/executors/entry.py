@@ -1,7 +1,7 @@
 """What is known of one executor class, worked out once."""
 
-from collections.abc import Callable
-from inspect import iscoroutinefunction
+from collections.abc import Callable, Sequence
+from inspect import getattr_static, iscoroutinefunction
 from logging import getLogger
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from msgspec import Raw, json
 
 from ...domain.errors import InvalidInput
 from ...domain.specs import EMPTY_OBJECT, is_id
-from ...engine.ports import Call, Kind
+from ...engine.ports import SIGNAL, WAIT, Call, Kind
 from .base import BaseTask, ExecutableTask
 from .context import Context
 from .hooks import Around
@@ -19,6 +19,8 @@ from .view import TaskView
 Factory = Callable[..., Any]
 """Makes an executor from the task's ``params``, given as keywords."""
 
+ENGINE: Final = "engine"
+"""Where `WAIT` and `SIGNAL` run: nowhere, the engine waits for them."""
 _NO_PARAMS: Final = bytes(EMPTY_OBJECT)
 _INHERITED: Final = (
     None,
@@ -32,12 +34,13 @@ _params = json.Decoder(dict[str, Any])
 class Entry:
     """One registered executor.
 
-    ``coroutine``: `execute` is one. ``cancels``: the class has a `cancel` of its own.
+    ``coroutine``: `execute` is one. ``cancels`` and ``reattaches``: the class has a `cancel` or
+    `reattach` of its own; one that runs in a worker process dies with it, so it never reattaches.
     """
 
     __slots__ = (
         "_check", "_declared", "_kind", "around", "based", "cancels", "cls", "coroutine",
-        "factory", "id", "takes_params",
+        "factory", "id", "reattaches", "runs", "takes_params",
     )  # fmt: skip
 
     def __init__(self, cls: type, factory: Factory | None, around: Around) -> None:
@@ -58,7 +61,8 @@ class Entry:
         self._check: Check | None = None
         self._declared: Any = None
         _limit_of(cls)
-        _runs_of(cls, self.coroutine)
+        self.runs = _runs_of(cls, self.id, self.coroutine)
+        self.reattaches = _reattaches(cls) and self.runs != "process"
 
     def make(self, call: Call, context: Context) -> Any:
         """An executor for one attempt, knowing its context and its task."""
@@ -90,20 +94,41 @@ class Entry:
             self._kind = Kind(
                 id=self.id,
                 module=self.cls.__module__,
-                properties=properties_of(as_json_schema(self.declared)),
+                properties=self._filled_in(),
                 by_key=bool(getattr(self.cls, "by_key", False)),
                 limit=_limit_of(self.cls),
-                runs=_runs_of(self.cls, self.coroutine),
+                runs=self.runs,
                 checked=self.declared is not None,
+                reattaches=self.reattaches,
             )
         return self._kind
+
+    def _filled_in(self) -> tuple[str, ...] | None:
+        """What a task waits for is what it says, not what a result happens to be called."""
+        return () if self.runs == ENGINE else properties_of(as_json_schema(self.declared))
 
     @property
     def check(self) -> Check:
         """The check of inputs against the executor's own schema."""
         if self._check is None:
-            self._check = check_of(self.declared)
+            check = check_of(self.declared)
+            more = getattr(self.cls, "check_inputs", None) if self.runs == ENGINE else None
+            self._check = check if more is None else _further(check, more)
         return self._check
+
+    def safe(self, call: Call) -> bool | None:
+        """What the class's `safe_to_repeat` says of the inputs; None where it does not tell.
+
+        One that is no class method is asked on an instance that is made for it.
+        """
+        if getattr(self.cls, "safe_to_repeat", None) is None:
+            return None
+        bound = isinstance(getattr_static(self.cls, "safe_to_repeat"), classmethod | staticmethod)
+        owner: Any = self.cls if bound else self.make(call, Context.detached())
+        says = owner.safe_to_repeat(call.inputs)
+        if says is not None and not isinstance(says, bool):
+            raise TypeError(f"it returns True, False or None, not a {type(says).__name__}")
+        return says
 
     @property
     def declared(self) -> Any:
@@ -157,11 +182,34 @@ def _limit_of(cls: type) -> int | None:
     return limit
 
 
-def _runs_of(cls: type, coroutine: bool) -> str:
+def _runs_of(cls: type, id: str, coroutine: bool) -> str:
     runs = getattr(cls, "runs", None)
+    if runs == ENGINE and id in (WAIT, SIGNAL):
+        return ENGINE
     natural = "loop" if coroutine else "thread"
     if runs not in (None, natural, "process"):
         raise InvalidInput(
             f'{cls.__qualname__}.runs is "process" or left out; its execute runs in a {natural}'
         )
     return str(runs or natural)
+
+
+def _reattaches(cls: type) -> bool:
+    reattach = getattr(cls, "reattach", None)
+    if reattach in (None, ExecutableTask.reattach):
+        return False
+    if not iscoroutinefunction(reattach):
+        raise InvalidInput(
+            f"{cls.__qualname__}.reattach is `async def reattach(self, inputs)`: it is asked in "
+            "the event loop whether the work of a former attempt is still there"
+        )
+    return True
+
+
+def _further(check: Check, more: Check) -> Check:
+    """``more`` looks at values that fit the schema only."""
+
+    def both(value: Any) -> Sequence[str]:
+        return check(value) or more(value)
+
+    return both

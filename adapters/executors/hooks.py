@@ -1,9 +1,13 @@
 """Functions of users that run around executors. One that fails is logged and changes nothing."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from logging import getLogger
+from threading import Thread
 from typing import Any, Final
 
 from ...domain.errors import InvalidInput
@@ -76,15 +80,37 @@ async def run_hook(hook: Hook, args: tuple[Any, ...], in_thread: InThread) -> An
 
 async def off_loop(work: Callable[[], Any], in_thread: InThread) -> Any:
     """Call ``work`` in a thread. Where it only made a coroutine, that is run here."""
-    value, error = await in_thread(partial(_caught, work))
+    value, error = await in_thread(partial(caught, work))
     if error is not None:
         raise error
     return await value if isawaitable(value) else value
 
 
-def _caught(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+def caught(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     """Nothing is raised in the thread: not every error can be set on a future."""
     try:
         return work(), None
     except BaseException as error:  # noqa: BLE001 - foreign code; raised again in the loop
         return None, error
+
+
+def in_own_thread(work: Callable[[], Any]) -> Awaitable[Any]:
+    """Call ``work``, which raises nothing, in a daemon thread of its own.
+
+    For what must not queue up behind the very calls that it is to end.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = copy_context()
+
+    def settle(value: Any) -> None:
+        if not done.done():
+            done.set_result(value)
+
+    def run() -> None:
+        value = context.run(work)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(settle, value)
+
+    Thread(target=run, name="apflow-cancel", daemon=True).start()
+    return done

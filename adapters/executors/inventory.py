@@ -25,6 +25,7 @@ class ExecutorInfo(Struct, frozen=True):
     why: str = ""
     runs: str = ""
     limit: int | None = None
+    cancelable: bool = False
     tags: tuple[str, ...] = ()
     input_schema: dict[str, Any] = {}
     output_schema: dict[str, Any] = {}
@@ -77,6 +78,7 @@ def _described(entry: Entry) -> ExecutorInfo:
         why="switched off; its operator enables it in the settings" if off else "",
         runs=kind.runs,
         limit=kind.limit,
+        cancelable=bool(getattr(example, "cancelable", False)),
         tags=tuple(str(tag) for tag in getattr(example, "tags", ())),
         input_schema=as_json_schema(entry.declared),
         output_schema=_outputs(example),

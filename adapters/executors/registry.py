@@ -179,6 +179,18 @@ class Registry:
         task = self._schemas.of(schemas)
         return () if task is None else task.faults
 
+    def safe(self, call: Call) -> bool | None:
+        """Whether the call may be repeated, as its executor says; None where it does not tell."""
+        try:
+            return self.entry(call.executor).safe(call)
+        except (Exception, SystemExit):  # noqa: BLE001 - asks foreign code
+            _log.warning("safe_to_repeat of executor %s failed", call.executor, exc_info=True)
+            return None
+
+    def payload_faults(self, schema: Any, payload: Any) -> Sequence[str]:
+        """How ``payload`` violates a schema that came with a task, or why that is not used."""
+        return self._schemas.for_payload(schema).violations(payload)
+
     @property
     def has_before(self) -> bool:
         """Whether any pre-hook is registered."""

@@ -1,11 +1,13 @@
 """From what an executor returned or raised to what the engine records."""
 
 import re
+from collections.abc import Collection
+from math import inf
 from typing import Any, Final
 
 from msgspec import Raw, json
 
-from ...domain.specs import MAX_JSON_DEPTH, ErrorInfo
+from ...domain.specs import MAX_JSON_DEPTH, MAX_SECONDS, ErrorInfo
 from ...engine.ports import Outcome, Raised, Returned
 
 MAX_RESULT: Final = 16 * 1024 * 1024
@@ -18,6 +20,8 @@ MAX_PART: Final = 8 * 1024
 """Characters that are kept of each text in one that is cut down: its end."""
 
 UNSUCCESSFUL: Final = "unsuccessful"
+TRANSIENT: Final = "TransientError"
+"""Stands among the bases of what may pass by itself."""
 _CODES: Final = ("return_code", "exit_code", "status_code")
 _COMMON: Final = (BaseException, object)
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
@@ -36,8 +40,11 @@ def _by_hook(value: Any) -> Any:
 _encode = json.Encoder(enc_hook=_by_hook).encode
 
 
-def outcome_of(result: Any) -> Outcome:
-    """`Returned` where ``result`` is JSON of a bearable size and not ``success: false``."""
+def outcome_of(result: Any, accept: Collection[int] = ()) -> Outcome:
+    """`Returned` where ``result`` is JSON of a bearable size and not ``success: false``.
+
+    That counts as success too where its status or exit code is one of ``accept``.
+    """
     try:
         encoded = _encode(result)
     except Exception as error:  # noqa: BLE001 - asks foreign objects for their fields
@@ -48,15 +55,55 @@ def outcome_of(result: Any) -> Outcome:
     if _too_deep(encoded):
         message = f"the result is nested deeper than {MAX_JSON_DEPTH} levels"
         return _refused("result_too_deep", message, "ValueError")
-    if isinstance(result, dict) and result.get("success") is False:
+    failed = isinstance(result, dict) and result.get("success") is False
+    if failed and not (accept and _is_accepted(result, accept)):
         return Raised(ErrorInfo(UNSUCCESSFUL, _reason(result), detail=_detail(encoded)))
     return Returned(Raw(encoded))
 
 
+def raised(error: BaseException) -> Raised:
+    """The outcome of an attempt that ended with ``error``."""
+    return Raised(error_info(error), _retry_after(error))
+
+
 def error_info(error: BaseException) -> ErrorInfo:
-    """An exception as it is recorded: the names of its class and bases, and its message."""
-    bases = tuple(base.__name__ for base in type(error).__mro__[1:] if base not in _COMMON)
-    return ErrorInfo(type(error).__name__, _text(error), bases)
+    """An exception as it is recorded: the names of its class and bases, and its message.
+
+    `TRANSIENT` is among the bases where it says so itself, by a true attribute ``transient``, or
+    is a lost connection or a timeout that does not deny it.
+    """
+    name = type(error).__name__
+    bases = [base.__name__ for base in type(error).__mro__[1:] if base not in _COMMON]
+    if TRANSIENT not in (name, *bases) and _is_transient(error):
+        bases.append(TRANSIENT)
+    return ErrorInfo(name, _text(error), tuple(bases))
+
+
+def _is_transient(error: BaseException) -> bool:
+    says = _attribute(error, "transient")
+    if says is None or callable(says):
+        return isinstance(error, ConnectionError | TimeoutError)
+    return bool(says)
+
+
+def _retry_after(error: BaseException) -> float | None:
+    """Its attribute ``retry_after``, where that is a number of seconds; a year at most."""
+    value = _attribute(error, "retry_after")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(min(value, MAX_SECONDS)) if 0 <= value < inf else None
+
+
+def _attribute(error: BaseException, name: str) -> Any:
+    try:
+        return getattr(error, name, None)
+    except Exception:  # noqa: BLE001 - foreign code
+        return None
+
+
+def _is_accepted(result: dict[Any, Any], accept: Collection[int]) -> bool:
+    codes = (result.get(name) for name in _CODES)
+    return any(type(code) is int and code in accept for code in codes)
 
 
 def _refused(type: str, message: str, base: str) -> Raised:

@@ -78,54 +78,79 @@ def pointer(path: Sequence[str | int]) -> str:
 
 
 class TaskSchema:
-    """The input schema that came with a task. ``faults`` say why it is not used."""
+    """A schema that came with a task, as JSON. ``faults`` say why it is not used.
+
+    ``label`` is what they call it.
+    """
 
     __slots__ = ("_check", "faults", "properties", "schema")
 
-    def __init__(self, schemas: bytes) -> None:
+    def __init__(self, raw: bytes, label: str) -> None:
         self._check: Check | None = None
         self.schema: Any = None
         self.properties: tuple[str, ...] | None = None
-        self.faults: tuple[str, ...] = self._read(schemas)
+        self.faults: tuple[str, ...] = self._read(raw, label)
 
-    def _read(self, schemas: bytes) -> tuple[str, ...]:
+    def _read(self, raw: bytes, label: str) -> tuple[str, ...]:
+        if len(raw) > MAX_SCHEMA_BYTES:
+            return (f"{label}: {len(raw)} bytes, at most {MAX_SCHEMA_BYTES} are allowed",)
         try:
-            raw = bytes(_objects.decode(schemas).get("input_schema", b"null"))
-            if len(raw) > MAX_SCHEMA_BYTES:
-                return (f"input_schema: {len(raw)} bytes, at most {MAX_SCHEMA_BYTES} are allowed",)
             self.schema = json.decode(raw)
         except (MsgspecError, RecursionError):
-            return ("input_schema: not JSON, or nested too deeply",)
+            return (f"{label}: not JSON, or nested too deeply",)
         if self.schema is None:
             return ()
         if isinstance(self.schema, dict):
             self.properties = properties_of(self.schema)
-        return tuple(f"input_schema{fault}" for fault in faults_of(self.schema))
+        return tuple(f"{label}{fault}" for fault in faults_of(self.schema))
 
-    def violations(self, inputs: Any) -> Sequence[str]:
-        """How ``inputs`` violate it; its own faults where it has any."""
+    def violations(self, value: Any) -> Sequence[str]:
+        """How ``value`` violates it; its own faults where it has any."""
         if self.faults or self.schema is None:
             return self.faults
         if self._check is None:
             self._check = load(".validation:bounded_check")(self.schema)
-        return self._check(inputs)
+        return self._check(value)
+
+
+def _input_schema(schemas: bytes) -> TaskSchema:
+    """The one among a task's ``schemas`` that is for its inputs."""
+    try:
+        raw = bytes(_objects.decode(schemas).get("input_schema", b"null"))
+    except (MsgspecError, RecursionError):
+        raw = b""
+    return TaskSchema(raw, "input_schema")
+
+
+def _payload_schema(raw: bytes) -> TaskSchema:
+    return TaskSchema(raw, "schema")
+
+
+def payload_schema(schema: Any) -> TaskSchema:
+    """The schema that a task gives for the payload of its signal."""
+    return _payload_schema(json.encode(schema))
 
 
 class TaskSchemas:
     """The schemas of tasks, read once each as long as they stay in use."""
 
     def __init__(self) -> None:
-        self._read = lru_cache(CACHED)(TaskSchema)
+        self._inputs = lru_cache(CACHED)(_input_schema)
+        self._payloads = lru_cache(CACHED)(_payload_schema)
 
     def of(self, schemas: Raw) -> TaskSchema | None:
         """None where the task declares no input schema."""
         written = bytes(schemas)
         if _MARK not in written:
             return None
-        return self._read(written)
+        return self._inputs(written)
+
+    def for_payload(self, schema: Any) -> TaskSchema:
+        """As `payload_schema`."""
+        return self._payloads(json.encode(schema))
 
 
 def schema_faults(schemas: Raw) -> list[str]:
     """Why the input schema among a task's ``schemas`` may not be used; empty where it may."""
     written = bytes(schemas)
-    return list(TaskSchema(written).faults) if _MARK in written else []
+    return list(_input_schema(written).faults) if _MARK in written else []

@@ -34,6 +34,11 @@ class SystemInfoExecutor(BaseTask):
     examples = ({"resource": "cpu"}, {"resource": "all"})
     inputs_schema = INPUTS
 
+    @classmethod
+    def safe_to_repeat(cls, inputs: Inputs) -> bool:
+        """It only reads."""
+        return True
+
     async def execute(self, inputs: Inputs) -> dict[str, Any]:
         """The figures of one resource, or of ``all`` under their names."""
         resource = inputs.get("resource", "all")

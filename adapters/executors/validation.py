@@ -61,7 +61,7 @@ def bounded_check(schema: Any) -> Check:
         try:
             return _violations(validator, value)
         except _TooLong:
-            return (f"/: checking the inputs takes more than {MAX_SECONDS} s; simplify the schema",)
+            return (f"/: this check takes more than {MAX_SECONDS} s; simplify the schema",)
         finally:
             _until.reset(token)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
-from msgspec import Raw
+from msgspec import Raw, json, structs
 
 from aipartnerupflow.adapters.backends.composite import Composite
 from aipartnerupflow.adapters.backends.inline import Inline
@@ -14,7 +14,7 @@ from aipartnerupflow.adapters.backends.process import Processes
 from aipartnerupflow.adapters.executors.invoke import invoke
 from aipartnerupflow.adapters.executors.registration import default_registry
 from aipartnerupflow.domain.errors import InvalidTransition
-from aipartnerupflow.engine.ports import Backend
+from aipartnerupflow.engine.ports import Backend, Gone, Raised, Returned, Stopped
 from tests.adapters.backends.executors_for_tests import FLAVOURS
 from tests.adapters.backends.helpers import Port, Reports, call_of, runs, until
 
@@ -86,10 +86,37 @@ async def test_a_stopped_attempt_has_ended_and_is_not_reported(
     call = call_of(f"wait.{flavour}", port=port)
     backend.start(call, reports)
     pid = int(await port.message())
-    assert await backend.stop(call) is True
+    assert (await backend.stop(call)).ended
     if flavour.startswith("process"):
         assert not runs(pid)
     await asyncio.sleep(0.01)
+    assert reports.of == {}
+
+
+async def test_what_an_attempt_returns_when_it_is_told_to_end_is_the_outcome_of_the_stop(
+    backend: Backend, flavour: str
+) -> None:
+    reports, port = Reports(), Port()
+    call = call_of(f"answer.{flavour}", port=port)
+    backend.start(call, reports)
+    pid = int(await port.message())
+    stopped = await backend.stop(call)
+    assert stopped.ended
+    assert isinstance(stopped.outcome, Returned)
+    assert json.decode(stopped.outcome.result) == {"late": call.task}
+    if flavour.startswith("process"):
+        assert not runs(pid)
+    assert reports.of == {}
+
+
+async def test_what_an_attempt_raises_when_it_is_told_to_end_is_no_outcome(
+    backend: Backend, flavour: str
+) -> None:
+    reports, port = Reports(), Port()
+    call = call_of(f"answer.{flavour}", {"angry": True}, port=port)
+    backend.start(call, reports)
+    await port.message()
+    assert await backend.stop(call) == Stopped(True)
     assert reports.of == {}
 
 
@@ -104,17 +131,17 @@ async def test_to_stop_one_attempt_leaves_the_others_alone(backend: Backend, fla
     backend.start(third, reports)
     await reports.result(third)
     assert list(reports.of) == [third.task]
-    assert await backend.stop(other) is True
+    assert (await backend.stop(other)).ended
 
 
 async def test_to_stop_what_has_ended_or_never_began_is_no_error(
     backend: Backend, flavour: str
 ) -> None:
     reports, call = Reports(), call_of(f"tell.{flavour}")
-    assert await backend.stop(call) is True
+    assert (await backend.stop(call)).ended
     backend.start(call, reports)
     await reports.result(call)
-    assert await backend.stop(call) is True
+    assert (await backend.stop(call)).ended
 
 
 async def test_progress_reaches_the_port_while_the_attempt_runs(
@@ -126,6 +153,46 @@ async def test_progress_reaches_the_port_while_the_attempt_runs(
     await port.message()
     assert (port.progressed[0][0], reports.of) == (0.5, {})
     await backend.stop(call)
+
+
+async def test_signs_of_life_reach_the_port(backend: Backend, flavour: str) -> None:
+    reports, port = Reports(), Port()
+    call = call_of(f"beat.{flavour}", port=port)
+    backend.start(call, reports)
+    await reports.result(call)
+    assert port.beats == 3
+
+
+async def test_an_error_that_may_pass_says_so_and_when_to_come_again(
+    backend: Backend, flavour: str
+) -> None:
+    reports, call = Reports(), call_of(f"busy.{flavour}")
+    backend.start(call, reports)
+    outcome = await reports.outcome(call)
+    assert isinstance(outcome, Raised)
+    assert (outcome.error.type, outcome.retry_after) == ("TransientError", 7)
+
+
+async def test_codes_that_the_task_accepts_are_success(backend: Backend, flavour: str) -> None:
+    reports = Reports()
+    fine, bad = (
+        structs.replace(call_of(f"exit.{flavour}", {"code": code}), accept=(3, 4))
+        for code in (3, 5)
+    )
+    backend.start(fine, reports)
+    backend.start(bad, reports)
+    assert (await reports.result(fine))["exit_code"] == 3
+    assert (await reports.error(bad)).type == "unsuccessful"
+
+
+async def test_an_attempt_that_nobody_can_find_again_is_gone(
+    backend: Backend, flavour: str
+) -> None:
+    reports, port = Reports(), Port()
+    call = structs.replace(call_of(f"tell.{flavour}", port=port), reattach=True)
+    backend.start(call, reports)
+    assert await reports.outcome(call) == Gone()
+    assert port.taken == 0
 
 
 async def test_save_returns_once_the_port_has_taken_the_checkpoint(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aipartnerupflow.adapters.executors.base import BaseTask, Inputs
+from aipartnerupflow.adapters.executors.errors import TransientError
 from aipartnerupflow.adapters.executors.registration import executor_register
 from aipartnerupflow.domain.errors import InvalidTransition
 
@@ -90,7 +91,59 @@ async def save_async(self: BaseTask, inputs: Inputs) -> Any:
     return "saved"
 
 
+def answer(self: BaseTask, inputs: Inputs) -> Any:
+    """Comes to a result when it is told to end, or to an error."""
+    self.context.progress_now(0.5, str(os.getpid()))
+    while not self.context.cancelled:
+        time.sleep(0.002)
+    if inputs.get("angry"):
+        raise Unlucky("told to end")
+    return {"late": self.context.task_id}
+
+
+async def answer_async(self: BaseTask, inputs: Inputs) -> Any:
+    await self.context.progress(0.5, str(os.getpid()))
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        if inputs.get("angry"):
+            raise Unlucky("told to end") from None
+    return {"late": self.context.task_id}
+
+
+def beat(self: BaseTask, inputs: Inputs) -> Any:
+    for _ in range(3):
+        self.context.beat()
+        time.sleep(0.03)
+
+
+async def beat_async(self: BaseTask, inputs: Inputs) -> Any:
+    for _ in range(3):
+        self.context.beat()
+        await asyncio.sleep(0.03)
+
+
+def be_busy(self: BaseTask, inputs: Inputs) -> Any:
+    raise TransientError("busy", retry_after=7)
+
+
+async def be_busy_async(self: BaseTask, inputs: Inputs) -> Any:
+    be_busy(self, inputs)
+
+
+def exit_with(self: BaseTask, inputs: Inputs) -> Any:
+    return {"success": False, "exit_code": inputs["code"]}
+
+
+async def exit_with_async(self: BaseTask, inputs: Inputs) -> Any:
+    return exit_with(self, inputs)
+
+
 behaviour("tell", tell_async, tell)
+behaviour("answer", answer_async, answer)
+behaviour("beat", beat_async, beat)
+behaviour("busy", be_busy_async, be_busy)
+behaviour("exit", exit_with_async, exit_with)
 behaviour("fail", fail_async, fail)
 behaviour("wait", wait_async, wait)
 behaviour("save", save_async, save)
@@ -163,6 +216,39 @@ async def what_became_of_it(self: BaseTask, inputs: Inputs) -> Any:
         return str(error)
 
 
+class ToldInTime(BaseTask):
+    """Its `cancel` writes a file."""
+
+    id = "told_in_time"
+    name = "Told in time"
+    runs = "process"
+
+    async def execute(self, inputs: Inputs) -> Any:
+        await self.context.progress(0.5, "begun")
+        await asyncio.sleep(60)
+
+    def cancel(self) -> None:
+        write(self.inputs["file"])
+
+
+executor_register()(ToldInTime)
+
+
+async def save_at_the_end(self: BaseTask, inputs: Inputs) -> Any:
+    await self.context.progress(0.5, "begun")
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await self.context.save({"page": 9})
+
+
+async def take_over(self: BaseTask, inputs: Inputs) -> Any:
+    """Not what an executor does: what its port would do for it."""
+    port = self.context._call.port
+    assert port is not None
+    await port.taken_over()
+
+
 async def imported(self: BaseTask, inputs: Inputs) -> Any:
     return inputs["module"] in sys.modules
 
@@ -171,10 +257,19 @@ async def repeat(self: BaseTask, inputs: Inputs) -> Any:
     return "x" * inputs["times"]
 
 
+async def repeat_late(self: BaseTask, inputs: Inputs) -> Any:
+    await self.context.progress(0.5, "begun")
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        return "x" * inputs["times"]
+
+
 left_behind: list[asyncio.Task[None]] = []
 
 for each in (
     exit_at_once, signal_self, close_every_file, speak, have_children, clean_up,
-    leave_a_task_behind, what_became_of_it, imported, repeat,
+    leave_a_task_behind, what_became_of_it, save_at_the_end, take_over, imported, repeat,
+    repeat_late,
 ):  # fmt: skip
     register(each.__name__, each, "process")

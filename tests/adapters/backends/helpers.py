@@ -77,7 +77,18 @@ class Port:
     def __init__(self, refusal: Exception | None = None) -> None:
         self.progressed: list[tuple[float, str]] = []
         self.saved: list[Any] = []
+        self.beats = 0
+        self.taken = 0
         self._refusal = refusal
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    async def taken_over(self) -> None:
+        await asyncio.sleep(0.01)  # a commit
+        if self._refusal is not None:
+            raise self._refusal
+        self.taken += 1
 
     async def progress(self, fraction: float, message: str) -> None:
         self.progressed.append((fraction, message))

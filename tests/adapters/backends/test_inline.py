@@ -178,9 +178,9 @@ async def test_a_coroutine_that_will_not_end_is_abandoned_after_the_grace() -> N
         reports, call = Reports(), call_of("x")
         backend.start(call, reports)
         await asyncio.sleep(0)
-        assert await backend.stop(call) is False
+        assert not (await backend.stop(call)).ended
         release.set()
-        assert await backend.stop(call) is True
+        assert (await backend.stop(call)).ended
     assert reports.of == {}
 
 
@@ -195,7 +195,7 @@ async def test_a_result_that_comes_after_the_stop_is_not_reported() -> None:
         reports, call = Reports(), call_of("x")
         backend.start(call, reports)
         await asyncio.sleep(0)
-        assert await backend.stop(call) is True
+        assert (await backend.stop(call)).ended
     assert reports.of == {}
 
 
@@ -215,7 +215,7 @@ async def test_two_who_stop_the_same_attempt_both_wait_for_its_end() -> None:
         backend.start(call, Reports())
         await asyncio.sleep(0)
         both = await asyncio.gather(backend.stop(call), backend.stop(call))
-        assert list(both) == [True, True]
+        assert [stopped.ended for stopped in both] == [True, True]
         assert cleaned == 1
 
 
@@ -229,7 +229,7 @@ async def test_an_attempt_that_is_stopped_before_its_first_step_never_runs() -> 
     async with inline(body) as backend:
         reports, call = Reports(), call_of("x")
         backend.start(call, reports)
-        assert await backend.stop(call) is True
+        assert (await backend.stop(call)).ended
     assert not ran
     assert reports.of == {}
 
@@ -240,7 +240,7 @@ async def test_a_thread_that_does_not_end_is_abandoned_and_its_slot_is_free_agai
         reports, first, second = Reports(), call_of("x"), call_of("x")
         backend.start(first, reports)
         await until(lambda: gate.waiting == 1)
-        assert await backend.stop(first) is False
+        assert not (await backend.stop(first)).ended
         assert backend.abandoned == 1
         gate.open.set()
         await until(lambda: backend.abandoned == 0)
@@ -257,7 +257,7 @@ async def test_a_new_thread_replaces_an_abandoned_one() -> None:
         lost, others = call_of("x"), [call_of("x"), call_of("x")]
         backend.start(lost, reports)
         await until(lambda: gate.waiting == 1)
-        assert await backend.stop(lost) is False
+        assert not (await backend.stop(lost)).ended
         for call in others:
             backend.start(call, reports)
         await until(lambda: gate.waiting == 3)
@@ -273,7 +273,7 @@ async def test_a_call_that_waits_gets_the_slot_of_an_abandoned_thread() -> None:
         await until(lambda: gate.waiting == 1)
         backend.start(waits, reports)
         await asyncio.sleep(0)
-        assert await backend.stop(lost) is False
+        assert not (await backend.stop(lost)).ended
         await until(lambda: gate.waiting == 2)
         gate.open.set()
         assert await reports.result(waits) == "passed"
@@ -300,7 +300,7 @@ async def test_a_thread_that_ends_within_the_grace_has_really_ended() -> None:
         backend.start(call, reports)
         await until(lambda: gate.waiting == 1)
         asyncio.get_running_loop().call_later(0.01, gate.open.set)
-        assert await backend.stop(call) is True
+        assert (await backend.stop(call)).ended
         assert backend.abandoned == 0
     assert reports.of == {}
 
@@ -313,7 +313,7 @@ async def test_a_call_that_waits_for_a_thread_is_dropped_when_it_is_stopped() ->
         await until(lambda: gate.waiting == 1)
         backend.start(waits, reports)
         await asyncio.sleep(0)
-        assert await backend.stop(waits) is True
+        assert (await backend.stop(waits)).ended
         gate.open.set()
         assert await reports.result(busy) == "passed"
     assert gate.waiting == 1
@@ -372,7 +372,7 @@ async def main():
     call = call_of("x")
     backend.start(call, print)
     await asyncio.sleep(0.05)
-    print(await backend.stop(call), backend.abandoned)
+    print((await backend.stop(call)).ended, backend.abandoned)
 
 asyncio.run(main())
 """

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import Raw
 
 from aipartnerupflow.adapters.backends import frames, handle
 from aipartnerupflow.adapters.backends.process import Processes
 from aipartnerupflow.adapters.executors.registration import default_registry
-from aipartnerupflow.engine.ports import Kind
+from aipartnerupflow.domain.errors import InvalidTransition
+from aipartnerupflow.domain.specs import ErrorInfo
+from aipartnerupflow.engine.ports import Gone, Kind, Outcome, Raised, Returned, Stopped
 from tests.adapters.backends import executors_for_tests
 from tests.adapters.backends.helpers import Port, Reports, call_of, runs, until
 
@@ -135,8 +138,82 @@ async def test_stop_lets_a_coroutine_clean_up(processes: Processes, tmp_path: Pa
     call = call_of("clean_up", {"file": str(file)}, port=port)
     processes.start(call, Reports())
     await port.message()
-    assert await processes.stop(call) is True
+    assert (await processes.stop(call)).ended
     assert file.read_text() == "cleaned"
+
+
+async def test_stop_lets_the_executors_own_cancel_end_what_it_began(
+    processes: Processes, tmp_path: Path
+) -> None:
+    file, port = tmp_path / "file", Port()
+    call = call_of("told_in_time", {"file": str(file)}, port=port)
+    processes.start(call, Reports())
+    await port.message()
+    assert await processes.stop(call) == Stopped(True)
+    assert file.read_text() == "cleaned"
+
+
+async def test_what_is_saved_while_an_attempt_is_stopped_is_kept(processes: Processes) -> None:
+    port = Port()
+    call = call_of("save_at_the_end", port=port)
+    processes.start(call, Reports())
+    await port.message()
+    assert await processes.stop(call) == Stopped(True)
+    assert port.saved == [{"page": 9}]
+
+
+async def test_a_large_result_that_is_sent_at_the_last_moment_comes_through(
+    processes: Processes,
+) -> None:
+    reports, port = Reports(), Port()
+    call = call_of("repeat_late", {"times": 8_000_000}, port=port)
+    processes.start(call, reports)
+    await port.message()
+    stopped = await processes.stop(call)
+    assert isinstance(stopped.outcome, Returned)
+    assert len(bytes(stopped.outcome.result)) == 8_000_002
+    assert reports.of == {}
+
+
+@pytest.mark.parametrize("refusal", [None, InvalidTransition("it is over")])
+async def test_a_worker_can_say_that_it_took_an_attempt_over(
+    processes: Processes, refusal: InvalidTransition | None
+) -> None:
+    reports, port = Reports(), Port(refusal)
+    call = call_of("take_over", port=port)
+    processes.start(call, reports)
+    if refusal is None:
+        assert await reports.result(call) is None
+        assert port.taken == 1
+    else:
+        assert (await reports.error(call)).message == "it is over"
+
+
+async def test_no_worker_is_started_to_look_for_work_that_died_with_one(
+    processes: Processes,
+) -> None:
+    reports, call = Reports(), call_of("tell.process")
+    processes.start(msgspec.structs.replace(call, reattach=True), reports)
+    assert await reports.outcome(call) == Gone()
+    assert processes._idle == []
+
+
+@pytest.mark.parametrize("outcome", [Returned(Raw(b"[1]")), Gone(), Raised(ErrorInfo("E", "m"), 2)])
+def test_an_outcome_reaches_the_engine_as_it_left_the_worker(outcome: Outcome) -> None:
+    message = frames.from_worker(frames.pack(frames.ended(outcome))[frames.HEADER :])
+    assert not isinstance(message, frames.Beat | frames.Progress | frames.Save | frames.TakenOver)
+    assert frames.outcome_of(message) == outcome
+
+
+def test_a_call_reaches_the_worker_with_all_that_its_task_asks_for() -> None:
+    call = msgspec.structs.replace(
+        call_of("x", checkpoint=Raw(b"7")), deadline="2026-01-01T00:00:00Z", accept=(1, 2)
+    )
+    body = frames.pack(frames.start(("m",), call))[frames.HEADER :]
+    message = frames.for_worker(body)
+    assert isinstance(message, frames.Start)
+    port = Port()
+    assert frames.call_of(message, port) == msgspec.structs.replace(call, port=port)
 
 
 @pytest.mark.parametrize("deaf", [False, True])
@@ -145,7 +222,7 @@ async def test_stop_ends_the_whole_process_group(deaf: bool) -> None:
     call = call_of("have_children", {"deaf": deaf}, port=port)
     processes.start(call, reports)
     worker, child = map(int, (await port.message()).split())
-    assert await processes.stop(call) is True
+    assert (await processes.stop(call)).ended
     assert not runs(worker)
     await until(lambda: not runs(child))
     assert reports.of == {}
@@ -158,7 +235,7 @@ async def test_stop_ends_a_worker_that_is_frozen() -> None:
     processes.start(call, Reports())
     pid = int(await port.message())
     os.kill(pid, signal.SIGSTOP)
-    assert await processes.stop(call) is True
+    assert (await processes.stop(call)).ended
     assert not runs(pid)
     await processes.close()
 
@@ -179,8 +256,8 @@ async def test_an_attempt_that_waits_for_a_worker_can_be_stopped(processes: Proc
     processes.start(busy, reports)
     await port.message()
     processes.start(waits, reports)
-    assert await processes.stop(waits) is True
-    assert await processes.stop(busy) is True
+    assert (await processes.stop(waits)).ended
+    assert (await processes.stop(busy)).ended
     assert reports.of == {}
 
 

@@ -24,6 +24,7 @@ def call(
     owner: str | None = None,
     checkpoint: Any = None,
     port: AttemptPort | None = None,
+    **more: Any,
 ) -> Call:
     return Call(
         executor=executor,
@@ -42,6 +43,7 @@ def call(
         port=port,
         priority=0,
         parent="root",
+        **more,
     )
 
 
@@ -67,6 +69,15 @@ class Port:
     def __init__(self) -> None:
         self.progressed: list[tuple[float, str]] = []
         self.saved: list[Any] = []
+        self.beats = 0
+        self.taken = 0
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    async def taken_over(self) -> None:
+        await asyncio.sleep(0)
+        self.taken += 1
 
     async def progress(self, fraction: float, message: str) -> None:
         await asyncio.sleep(0)

@@ -53,6 +53,15 @@ async def test_an_exit_code_is_a_failure_that_carries_the_output() -> None:
     }  # fmt: skip
 
 
+async def test_an_exit_code_that_the_task_accepts_is_success() -> None:
+    registry, inputs = allowing(PYTHON), {"command": python("import sys; sys.exit(3)")}
+    found = await result(registry, COMMAND, inputs, accept=(1, 3))
+    assert (found["success"], found["return_code"]) == (True, 3)
+    assert (await error(registry, COMMAND, inputs, accept=(1,))).message == "return_code 3"
+    fine = {"command": python("pass")}
+    assert (await result(registry, COMMAND, fine, accept=(1,)))["return_code"] == 0
+
+
 async def test_it_is_off_until_it_is_enabled(registry: Registry) -> None:
     found = await error(registry, COMMAND, {"command": ["echo", "x"]})
     assert found.type == "ExecutorDisabled"

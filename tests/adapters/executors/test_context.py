@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -33,6 +34,61 @@ async def test_it_tells_which_attempt_this_is(
     record = next(record for record in caplog.records if record.message == "here")
     assert vars(record)["tree_id"] == "root"
     assert vars(record)["task_id"] == "a-task"
+
+
+def test_it_tells_when_the_task_has_to_be_over_and_what_counts_as_success() -> None:
+    context = Context(call("x", deadline="2026-01-01T00:00:00.500000Z", accept=(1, 404)))
+    assert context.deadline == 1_767_225_600.5
+    assert context.accept == (1, 404)
+    assert Context(call("x")).deadline is None
+    assert Context(call("x")).accept == ()
+
+
+async def test_signs_of_life_are_given_from_coroutines_and_threads_alike(
+    registry: Registry,
+) -> None:
+    heard: list[int] = []
+
+    class Hears(Port):
+        def beat(self) -> None:
+            heard.append(threading.get_ident())
+
+    class Beats(BaseTask):
+        id = "beats"
+        name = "Beats"
+
+        async def execute(self, inputs: dict[str, Any]) -> Any:
+            self.context.beat()
+
+    class BeatsInAThread(BaseTask):
+        id = "beats_in_a_thread"
+        name = "Beats in a thread"
+
+        def execute(self, inputs: dict[str, Any]) -> Any:
+            self.context.beat()
+
+    registry.register(Beats)
+    registry.register(BeatsInAThread)
+    await result(registry, "beats", port=Hears())
+    await result(registry, "beats_in_a_thread", port=Hears())
+    assert heard == [threading.get_ident()] * 2
+
+
+def test_a_tight_loop_cannot_flood_the_engine_with_signs_of_life() -> None:
+    port = Port()
+    context = Context(call("x", port=port))
+    began = time.monotonic()
+    while time.monotonic() - began < 0.1:
+        context.beat()
+    assert 2 <= port.beats <= 11
+
+
+def test_signs_of_life_after_the_end_go_nowhere() -> None:
+    async def make() -> Context:
+        return Context(call("x", port=Port()), asyncio.get_running_loop())
+
+    asyncio.run(make()).beat()
+    Context.detached().beat()
 
 
 def test_nothing_was_saved_before_the_first_checkpoint() -> None:

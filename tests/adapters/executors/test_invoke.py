@@ -13,8 +13,9 @@ import pytest
 from msgspec import Raw, json
 from pydantic import BaseModel
 
-from aipartnerupflow.adapters.executors import BaseTask, Registry, invoke
+from aipartnerupflow.adapters.executors import BaseTask, Registry, TransientError, invoke
 from aipartnerupflow.adapters.executors.results import MAX_DETAIL, MAX_MESSAGE, MAX_RESULT
+from aipartnerupflow.domain.specs import MAX_SECONDS
 from aipartnerupflow.engine.ports import Raised, Returned
 from tests.adapters.executors.calls import call, error, outcome, result
 
@@ -154,7 +155,94 @@ async def test_an_exception_fails_the_task_with_its_class_and_bases(
     runs(registry, raises(ConnectionRefusedError("nobody there")))
     found = await error(registry, executor)
     assert (found.type, found.message) == ("ConnectionRefusedError", "nobody there")
-    assert found.bases == ("ConnectionError", "OSError", "Exception")
+    assert found.bases == ("ConnectionError", "OSError", "Exception", "TransientError")
+
+
+class Busy(Exception):
+    transient = True
+
+
+class Final(TimeoutError):
+    transient = False
+
+
+class Guarded(ConnectionError):
+    @property
+    def transient(self) -> bool:
+        raise RuntimeError("not for you")
+
+
+class Described(Exception):
+    def transient(self) -> str:
+        return "a method that happens to have that name"
+
+
+@both
+@pytest.mark.parametrize(
+    ("exception", "transient"),
+    [
+        (TransientError("busy"), True),
+        (Busy("busy"), True),
+        (ConnectionRefusedError(), True),
+        (ConnectionResetError(), True),
+        (ConnectionAbortedError(), True),
+        (TimeoutError(), True),
+        (Guarded(), True),
+        (Final(), False),
+        (Described(), False),
+        (OSError("disk"), False),
+        (ValueError("no"), False),
+    ],
+)
+async def test_errors_that_may_pass_are_marked(
+    registry: Registry, executor: str, exception: BaseException, transient: bool
+) -> None:
+    runs(registry, raises(exception))
+    found = await error(registry, executor)
+    assert [found.type, *found.bases].count("TransientError") == transient
+
+
+class Asks(Exception):
+    def __init__(self, retry_after: Any) -> None:
+        self.retry_after = retry_after
+
+
+@both
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (0, 0), (2.5, 2.5), (10**400, MAX_SECONDS), (-1, None), (float("nan"), None),
+        (float("inf"), None), (True, None), ("5", None), (None, None),
+    ],
+)  # fmt: skip
+async def test_how_long_a_target_wants_to_be_left_alone_is_told(
+    registry: Registry, executor: str, asked: Any, told: float | None
+) -> None:
+    runs(registry, raises(Asks(asked)))
+    found = await outcome(registry, executor)
+    assert isinstance(found, Raised)
+    assert found.retry_after == told
+
+
+def test_a_transient_error_needs_no_words() -> None:
+    assert TransientError().retry_after is None
+    assert TransientError("busy", 3).retry_after == 3
+    assert TransientError.transient
+
+
+@pytest.mark.parametrize("name", ["return_code", "exit_code", "status_code"])
+async def test_codes_that_the_task_accepts_count_as_success(registry: Registry, name: str) -> None:
+    given: dict[str, Any] = {"success": False, name: 4}
+    runs(registry, lambda: given)
+    assert await result(registry, "it", accept=(4,)) == given
+    assert (await error(registry, "it", accept=(5,))).type == "unsuccessful"
+    assert (await error(registry, "it")).type == "unsuccessful"
+
+
+@pytest.mark.parametrize("given", [{"code": 1}, {"exit_code": True}, {"exit_code": [1]}, {}])
+async def test_what_is_no_code_is_not_accepted(registry: Registry, given: dict[str, Any]) -> None:
+    runs(registry, lambda: {"success": False} | given)
+    assert (await error(registry, "it", accept=(1,))).type == "unsuccessful"
 
 
 class Unspeakable(Exception):

@@ -17,9 +17,11 @@ from aipartnerupflow.adapters.executors.builtin import BUILTIN
 from aipartnerupflow.adapters.executors.loading import load
 from aipartnerupflow.domain.errors import InvalidInput
 from aipartnerupflow.engine.ports import Executors
-from tests.adapters.executors.calls import error, raw, result
+from tests.adapters.executors.calls import call, error, raw, result
 
-BUILT_IN = ["aggregate_results_executor", "command_executor", "system_info_executor"]
+BUILT_IN = [
+    "aggregate_results_executor", "command_executor", "signal", "system_info_executor", "wait",
+]  # fmt: skip
 
 
 def executor(id: str, gives: Any = None, qualname: str | None = None) -> type[BaseTask]:
@@ -271,3 +273,76 @@ def test_importing_the_executors_imports_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+SAFE = {"url": "a", "method": "GET"}
+
+
+async def test_an_executor_tells_from_its_inputs_whether_its_call_may_be_repeated(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    def says(self: Any, inputs: dict[str, Any]) -> Any:
+        return inputs["method"] == "GET"
+
+    def depends(self: Any, inputs: dict[str, Any]) -> Any:
+        return self.task.key == "a"
+
+    def late(self: Any, inputs: dict[str, Any]) -> Any:
+        return "yes"
+
+    def exits(self: Any, inputs: dict[str, Any]) -> Any:
+        sys.exit(1)
+
+    ways: dict[str, Any] = {
+        "of_class": classmethod(says),
+        "static": staticmethod(lambda inputs: says(None, inputs)),
+        "of_instance": says,
+        "of_task": depends,
+        "unsure": lambda self, inputs: None,
+        "not_bool": late,
+        "broken": exits,
+    }
+    for id, way in ways.items():
+        cls = executor(id)
+        cls.safe_to_repeat = way  # type: ignore[method-assign]
+        registry.register(cls)
+    registry.register(executor("silent"))
+    ids = [*ways, "silent", "unknown"]
+    assert {id: registry.safe(call(id, SAFE)) for id in ids} == {
+        "of_class": True, "static": True, "of_instance": True, "of_task": True, "unsure": None,
+        "not_bool": None, "broken": None, "silent": None, "unknown": None,
+    }  # fmt: skip
+    for id in ("not_bool", "broken"):
+        assert f"safe_to_repeat of executor {id} failed" in caplog.text
+    assert registry.safe(call("of_class", {"method": "POST"})) is False
+    assert registry.safe(call("of_class", {})) is None
+
+
+def test_an_executor_without_our_base_may_tell_too(registry: Registry) -> None:
+    class Plain:
+        id = "plain"
+        name = "Plain"
+
+        async def execute(self, inputs: dict[str, Any]) -> Any:
+            return 1
+
+    registry.register(Plain)
+    assert registry.safe(call("plain")) is None
+    Plain.safe_to_repeat = lambda self, inputs: True  # type: ignore[attr-defined]
+    assert registry.safe(call("plain")) is True
+
+
+@pytest.mark.parametrize(
+    ("id", "safe"),
+    [
+        ("system_info_executor", True),
+        ("aggregate_results_executor", True),
+        ("command_executor", None),
+        ("wait", None),
+        ("signal", None),
+    ],
+)
+def test_built_in_executors_that_only_read_may_be_repeated(
+    registry: Registry, id: str, safe: bool | None
+) -> None:
+    assert registry.safe(call(id)) is safe

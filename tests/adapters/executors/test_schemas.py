@@ -307,3 +307,38 @@ def test_unique_items_are_compared_as_json_and_quickly(registry: Registry) -> No
 def test_numbers_beyond_all_measure_do_not_break_the_check(registry: Registry) -> None:
     schemas = given({"properties": {"n": {"multipleOf": 0.1}}})
     assert len(registry.violations("anything", schemas, {"n": 10**400})) <= 1
+
+
+def test_a_payload_is_checked_against_the_schema_of_its_task(registry: Registry) -> None:
+    schema = {"type": "object", "properties": {"by": {"type": "string"}}, "required": ["by"]}
+    assert list(registry.payload_faults(schema, {"by": "kim"})) == []
+    assert list(registry.payload_faults(schema, {"by": 7})) == ['/by: type "string"']
+    assert list(registry.payload_faults(schema, None)) == ['/: type "object"']
+    assert list(registry.payload_faults(True, None)) == []
+    assert list(registry.payload_faults(False, 1)) == ["/: nothing is allowed here"]
+    assert list(registry.payload_faults(None, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ({"pattern": "^(a+)+$"}, "schema/pattern: not allowed"),
+        ({"$ref": "https://example.com/schema"}, "schema/$ref: only references"),
+        ({"type": "any"}, "schema/type: must be"),
+        ({"$comment": "x" * 70_000}, "schema: 70"),
+        (nested(40), "schema: nested deeper"),
+        (7, "schema: a schema is an object, true or false"),
+    ],
+)
+def test_a_payload_does_not_fit_a_schema_with_tricks(
+    registry: Registry, schema: Any, place: str
+) -> None:
+    (found,) = registry.payload_faults(schema, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!")
+    assert found.startswith(place)
+
+
+def test_a_payload_cannot_hold_the_process(registry: Registry) -> None:
+    began = time.thread_time()
+    (found,) = registry.payload_faults(doubling(24), {})
+    assert "takes more than" in found
+    assert time.thread_time() - began < 5
