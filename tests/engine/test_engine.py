@@ -11,12 +11,11 @@ from aipartnerupflow.domain.errors import (
     InvalidGraph,
     Released,
     StaleVersion,
-    StoreFull,
     StoreUnavailable,
 )
 from aipartnerupflow.domain.evolve import fold
-from aipartnerupflow.engine.ports import Call, Kind
-from tests.support.bench import Bench, chain, fan, nothing, until
+from aipartnerupflow.engine.ports import Call
+from tests.support.bench import Bench, chain, fan, nothing
 
 
 async def test_a_task_is_started_durably_before_its_executor_is_called(bench: Bench) -> None:
@@ -90,148 +89,6 @@ async def test_a_refused_graph_stores_nothing(bench: Bench) -> None:
     assert bench.engine.actors == {}
 
 
-async def test_results_reach_dependents_by_key_and_are_fresh_copies(bench: Bench) -> None:
-    got: list[Any] = []
-
-    async def give(call: Call) -> Any:
-        return {"items": [1, 2]}
-
-    async def take(call: Call) -> None:
-        got.append(call.inputs)
-        call.inputs["a"]["items"].append(3)
-
-    bench.on("give", give)
-    bench.on("take", take)
-    await bench.run(
-        [
-            {"id": "r", "name": "root"},
-            {"id": "a", "name": "give", "parent_id": "r"},
-            {"id": "b", "name": "take", "parent_id": "r", "dependencies": ["a"]},
-            {"id": "c", "name": "take", "parent_id": "r", "dependencies": ["a", "b"]},
-        ]
-    )
-    assert got[1] == {"a": {"items": [1, 2, 3]}, "b": None}
-
-
-async def test_a_large_result_is_a_blob_and_reaches_dependents_also_after_a_crash(
-    bench: Bench,
-) -> None:
-    big = "x" * 100_000
-    got: list[Any] = []
-    gate = asyncio.Event()
-
-    async def give(call: Call) -> Any:
-        return big
-
-    async def wait(call: Call) -> None:
-        await gate.wait()
-
-    async def take(call: Call) -> None:
-        got.append(call.inputs["a"])
-
-    bench.on("give", give)
-    bench.on("waits", wait)
-    bench.on("take", take)
-    await bench.submit(
-        [
-            {"id": "r", "name": "root"},
-            {"id": "a", "name": "give", "parent_id": "r"},
-            {"id": "b", "name": "waits", "parent_id": "r", "dependencies": ["a"]},
-            {"id": "c", "name": "take", "parent_id": "r", "dependencies": ["a", "b"]},
-        ]
-    )
-    await until(lambda: "b" in bench.backend.running)
-    completed = next(r.event for r in bench.journal.log if isinstance(r.event, e.TaskCompleted))
-    assert completed.blob is not None
-    assert completed.size == 100_002
-    bench.crash("engine-2")
-    gate.set()
-    await bench.resume_all()
-    assert got == [big]
-
-
-async def test_priority_zero_runs_first_and_age_decides_within_a_priority(bench: Bench) -> None:
-    tasks = fan(0)
-    for i, priority in enumerate([3, 2, 1, 0, 0]):
-        tasks.append({"id": f"t{i}", "name": "noop", "parent_id": "r", "priority": priority})
-    await bench.run(tasks, limit=1)
-    assert bench.started() == ["t3", "t4", "t2", "t1", "t0"]
-
-
-async def test_a_tree_never_runs_more_at_once_than_its_limit(bench: Bench) -> None:
-    async def brief(call: Call) -> None:
-        await asyncio.sleep(0.001)
-
-    bench.on("noop", brief)
-    await bench.run(fan(20), limit=3)
-    assert bench.backend.most == 3
-
-
-async def test_an_executor_kind_never_runs_more_at_once_than_its_limit() -> None:
-    async def brief(call: Call) -> None:
-        await asyncio.sleep(0.001)
-
-    bench = Bench(kinds={"noop": Kind("noop", limit=2)})
-    bench.on("noop", brief)
-    first, second = fan(10), [dict(task) for task in fan(10)]
-    for task in second:
-        task["id"] = "s" + task["id"]
-        if "parent_id" in task:
-            task["parent_id"] = "sr"
-    await asyncio.gather(bench.run(first), bench.run(second))
-    assert bench.backend.most == 2
-
-
-async def test_the_engine_never_runs_more_at_once_than_its_pool() -> None:
-    async def brief(call: Call) -> None:
-        await asyncio.sleep(0)
-
-    bench = Bench(slots=7)
-    bench.on("noop", brief)
-    await bench.run(fan(50))
-    assert bench.backend.most == 7
-
-
-async def test_one_task_that_runs_long_does_not_hold_up_the_others(bench: Bench) -> None:
-    gate = asyncio.Event()
-
-    async def wait(call: Call) -> None:
-        await gate.wait()
-
-    bench.on("waits", wait)
-    actor = await bench.submit([*chain(30), {"id": "x", "name": "waits", "parent_id": "r"}])
-    await until(lambda: len(bench.started()) == 31)
-    gate.set()
-    assert await actor.waiter() == "completed"
-
-
-async def test_invalid_effective_inputs_fail_the_task_before_its_executor_is_called(
-    bench: Bench,
-) -> None:
-    bench.executors.wrong = ("/n: must be a number",)
-    assert await bench.run(fan(1)) == "failed"
-    assert bench.started() == []
-    started = next(r.event for r in bench.journal.log if isinstance(r.event, e.TaskStarted))
-    assert not started.called
-
-
-async def test_a_pointer_that_finds_nothing_fails_the_task_uncalled(bench: Bench) -> None:
-    tasks = chain(2)
-    tasks[2]["inputs"] = {"x": {"$from": "t0", "pointer": "/absent"}}
-    assert await bench.run(tasks) == "failed"
-    assert bench.started() == ["t0"]
-    failed = next(r.event for r in bench.journal.log if isinstance(r.event, e.TaskFailed))
-    assert failed.error.type == "empty_pointer"
-
-
-async def test_what_a_pre_hook_changes_is_stored_with_the_start(bench: Bench) -> None:
-    bench.executors.changed = {"added": 1}
-    await bench.run(fan(1))
-    started = [r.event for r in bench.journal.log if isinstance(r.event, e.TaskStarted)]
-    assert [bytes(x.inputs) for x in started if x.called and x.inputs] == [b'{"added":1}']
-    assert bench.backend.calls[0].inputs == {"added": 1}
-
-
 async def test_without_a_registered_executor_a_task_fails_and_names_what_there_is(
     bench: Bench,
 ) -> None:
@@ -240,23 +97,6 @@ async def test_without_a_registered_executor_a_task_fails_and_names_what_there_i
     failed = next(r.event for r in bench.journal.log if isinstance(r.event, e.TaskFailed))
     assert failed.error.type == "executor_not_found"
     assert "noop" in failed.error.message
-
-
-async def test_a_full_store_stops_the_tree_and_tells_its_caller(bench: Bench) -> None:
-    gate = asyncio.Event()
-
-    async def wait(call: Call) -> None:
-        await gate.wait()
-
-    bench.on("waits", wait)
-    actor = await bench.submit([{"id": "r", "name": "waits"}])
-    waiter = actor.waiter()
-    bench.journal.fail_next = StoreFull("no space left")
-    gate.set()
-    with pytest.raises(StoreFull):
-        await waiter
-    assert bench.topics()[-1] == "task.started"
-    assert bench.engine.actors == {}
 
 
 async def test_a_stale_owner_drops_its_work_and_writes_nothing(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from aipartnerupflow.engine import actor as actor_module
 from aipartnerupflow.engine.actor import Actor
 from aipartnerupflow.engine.finishing import to_the_end
 from aipartnerupflow.engine.ports import Call, Kind
-from tests.support.bench import Bench, fan, until
+from tests.support.bench import Bench, MakeBench, fan, until
 
 
 async def test_large_results_that_are_let_go_meanwhile_still_reach_their_dependent(
@@ -59,8 +59,10 @@ async def test_a_pre_hook_that_breaks_fails_its_task(bench: Bench, error: BaseEx
     assert failed.error.type == type(error).__name__
 
 
-async def test_a_refused_commit_gives_back_the_slots_of_tasks_in_preparation() -> None:
-    bench = Bench(kinds={"noop": Kind("noop", limit=1)})
+async def test_a_refused_commit_gives_back_the_slots_of_tasks_in_preparation(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(kinds={"noop": Kind("noop", limit=1)})
     bench.on("noop", lambda call: asyncio.sleep(0))
     bench.executors.changed = {"n": 1}
     for _ in range(3):
@@ -68,7 +70,6 @@ async def test_a_refused_commit_gives_back_the_slots_of_tasks_in_preparation() -
         with pytest.raises(StoreFull):
             await bench.submit(fan(2))
     assert await asyncio.wait_for(bench.run(fan(2)), 5) == "completed"
-    bench.committer.close()
 
 
 def actors() -> set[int]:
