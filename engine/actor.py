@@ -26,7 +26,8 @@ class Actor:
     """The tree's single writer. Everything here happens in the engine's loop.
 
     State runs ahead of the store by exactly ``pending``; when their commit fails the whole actor is
-    dropped and the state is had from the log again.
+    dropped and the state is had from the log again. ``ripe`` are tasks whose backoff is over by the
+    engine's own timer: the wall clock may have been set since.
     """
 
     def __init__(self, tree: Tree, observers: Iterable[Observer] = ()) -> None:
@@ -39,6 +40,7 @@ class Actor:
         self.places: dict[int, tuple[Kind, tuple[Key, ...]]] = {}
         self.driven = False
         self.alarms = 0
+        self.ripe: set[int] = set()
         self.preparing: dict[int, tuple[asyncio.Task[None], tuple[Key, ...]]] = {}
         self.observers: list[Observer] = list(observers)
         self._over: asyncio.Future[str] | None = None

@@ -202,6 +202,7 @@ class Engine:
                 actor.apply(facts)
                 turn.touch(actor)
             elif n in tree.delayed:
+                actor.ripe.add(n)
                 self._soon.append((actor, n))
             elif n in tree.running and n in tree.deadlines:
                 self.supervisor.overdue(actor, tree.at_n(n))

@@ -74,7 +74,7 @@ class Slowly:
     ) -> None:  # fmt: skip
         """Start it, unless something else has happened to it meanwhile."""
         starter = self._starter
-        if not starter.is_startable(turn, actor, task.n):
+        if not starter.is_startable(actor, task.n):
             self._dispatch.free(keys)
         elif ready.call is None:
             self._dispatch.free(keys)

@@ -91,13 +91,15 @@ class Starter:
             return
         for entry in self._dispatch.ready():
             actor, n = entry[2], entry[3]
-            if actor.driven and n not in actor.preparing and self.is_startable(turn, actor, n):
+            if actor.driven and n not in actor.preparing and self.is_startable(actor, n):
                 self._try_start(turn, entry, actor, actor.tree.at_n(n))
 
-    def is_startable(self, turn: Turn, actor: Actor, n: int) -> bool:
-        """Whether the task may (still) start; its timer has told that its backoff is over."""
+    def is_startable(self, actor: Actor, n: int) -> bool:
+        """Whether the task may (still) start."""
         tree = actor.tree
-        return (n in tree.ready or n in tree.delayed) and not (tree.paused or tree.cancelling)
+        if tree.paused or tree.cancelling:
+            return False
+        return n in tree.ready or (n in tree.delayed and n in actor.ripe)
 
     def _try_start(self, turn: Turn, entry: Entry, actor: Actor, task: Task) -> None:
         place = self.preparer.place(actor, task)
@@ -140,6 +142,7 @@ class Starter:
             turn.provisional[actor] = Provisional(actor, call, entry, keys, inputs, stamp)
             return
         actor.apply(decide.start(actor.tree, task.n, stamp, inputs=inputs))
+        actor.ripe.discard(task.n)
         turn.touch(actor)
         if actor.tree.due:
             turn.follow(actor)
@@ -180,6 +183,7 @@ class Starter:
     def accepted(self, start: Provisional) -> None:
         """The store had a place for it."""
         start.actor.accepted(start.facts)
+        start.actor.ripe.discard(start.entry[3])
         self.activate(start.call, start.keys)
 
     def refused(self, start: Provisional) -> None:

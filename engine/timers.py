@@ -99,6 +99,8 @@ class Timers:
             _, _, actor, n, alarm = heappop(self._heap)
             if not actor.driven:
                 self._dead = max(0, self._dead - 1)
+            elif alarm not in alarms(actor.tree, n):
+                actor.alarms -= 1  # of an attempt or a generation that is over
             elif alarm.absolute and self._remaining(alarm) > 0:
                 self._push(actor, n, alarm)
             else:
