@@ -81,7 +81,7 @@ def why(store: Store, id: str) -> dict[str, str]:
         raise NotFound("task", id)
     tree = load(store.journal, view.tree_id)
     found = decide.why(tree, id)
-    if found["reason"] not in ("slot", "concurrency", "retry", "running"):
+    if found["reason"] not in ("slot", "concurrency", "retry", "running", "unclaimed"):
         return found
     alive = None if tree.released else store.is_alive(tree.engine)
     if alive is not False and not tree.released:

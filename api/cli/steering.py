@@ -57,7 +57,7 @@ def rerun(
     store: Store = None,
     json: Json = False,
 ) -> int:
-    """Run tasks again that have ended: what failed or was cancelled, unless told otherwise.
+    """Run again what failed or was cancelled, or more.
 
     Completed tasks that are not named are kept. A tree that nobody runs then waits for a resume.
     """
@@ -80,7 +80,10 @@ def signal(
     store: Store = None,
     json: Json = False,
 ) -> int:
-    """Tell a tree something that a task of it waits for, now or later."""
+    """Tell a tree what a task of it waits for.
+
+    A signal that comes before its task waits is kept for it.
+    """
     return perform(
         "steer:signal",
         id=id, name=name, payload=payload, signal_id=signal_id, store=store, json=json,
@@ -97,5 +100,8 @@ def why(
     imports: Import = None,
     json: Json = False,
 ) -> int:
-    """Say why a task runs or does not: of a tree, for each task that has not ended."""
+    """Say why a task runs or does not.
+
+    Of a tree, for each task that has not ended.
+    """
     return perform("steer:why", id=id, task=task, store=store, imports=imports, json=json)

@@ -13,7 +13,7 @@ from aipartnerupflow.domain.errors import (
     InvalidGraph,
     InvalidInput,
     InvalidTransition,
-    NotBuilt,
+    NotFound,
 )
 from aipartnerupflow.domain.events import TaskCompleted
 from tests.support.places import started, topics, until
@@ -422,9 +422,22 @@ async def test_who_waited_for_a_run_that_was_cancelled_goes_on_with_it(
 # -- what is not there
 
 
-async def test_cancel_task_is_not_built_and_says_what_to_do(manager: TaskManager) -> None:
-    with pytest.raises(NotBuilt, match="cancel the call that runs it"):
-        await manager.cancel_task("a")
+async def test_cancel_task_ends_what_runs_and_says_so(manager: TaskManager, db: Session) -> None:
+    task = await manager.task_repository.create_task(name="slow", id="z", inputs={"seconds": 60})
+    run = asyncio.create_task(manager.distribute_task_tree(TaskTreeNode(task)))
+    await until(lambda: db.store.tree("z").status == "in_progress")
+    answer = await manager.cancel_task("z", "no more")
+    assert answer == {"status": "cancelled", "message": "no more"}
+    node = await asyncio.wait_for(run, 10)
+    assert (node.task.status, node.task.error) == ("cancelled", "no more")
+    late = await manager.cancel_task("z")
+    assert late["status"] == "failed"
+    assert "has settled (cancelled)" in late["message"]
+
+
+async def test_cancelling_a_task_that_there_is_not_is_told(manager: TaskManager) -> None:
+    with pytest.raises(NotFound):
+        await manager.cancel_task("nobody")
 
 
 @pytest.mark.parametrize(
