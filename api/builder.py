@@ -1,11 +1,12 @@
 """Trees written in Python: a builder whose tasks can be named as dependencies and as inputs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from ..domain.errors import InvalidInput
 from ..domain.inputs import REFERENCE
 from .encoding import as_json
+from .policies import PolicyFields
 
 
 class TaskHandle:
@@ -52,11 +53,13 @@ class TreeBuilder:
         params: Mapping[str, Any] | None = None,
         schemas: Mapping[str, Any] | None = None,
         under: TaskHandle | str | None = None,
+        **policy: Unpack[PolicyFields],
     ) -> TaskHandle:
         """Add a task that ``executor`` (an id, or a function made with ``@task``) runs.
 
         It starts once all of ``after`` have completed and all of ``after_end_of`` have ended.
-        A `TaskHandle.result` in ``inputs`` adds its task to ``after``.
+        A `TaskHandle.result` in ``inputs`` adds its task to ``after``. ``policy``: retry, timeout
+        and their like, as in a tree that is written as JSON.
         """
         id = executor if isinstance(executor, str) else executor_id(executor)
         name = key or self._fresh(id)
@@ -72,6 +75,7 @@ class TreeBuilder:
                 *({"id": k, "required": False} for k in _keys(after_end_of) if k not in named),
             ],
         }
+        document |= policy
         if priority is not None:
             document["priority"] = priority
         if schemas is not None:

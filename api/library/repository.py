@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from ...domain import decide
 from ...domain.errors import IdTaken, InvalidInput, InvalidTransition, NotFound
 from ...domain.intake import read, read_one
 from ...domain.specs import TaskSpec
 from ..encoding import as_json
+from ..policies import POLICY_FIELDS, PolicyFields
 from ..stores import Store
 from .nodes import Task, TaskTreeNode, tasks_of, tree_of
 from .old_names import AdvisesOnOldMembers
@@ -37,15 +38,17 @@ class TaskRepository(AdvisesOnOldMembers):
         schemas: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
         id: str | None = None,
-        **unknown: Any,
+        **policy: Unpack[PolicyFields],
     ) -> Task:
         """A new task in a draft: under ``parent_id``, or as the root of a tree of its own.
+
+        ``policy``: retry, timeout and their like, as in a tree that is written as JSON.
 
         Dependencies name stored tasks by id; whether the graph can be run is checked when the tree
         is distributed. Takes the same time however large the tree is. Raises `InvalidGraph`,
         `InvalidInput`, `IdTaken`, `NotADraft`.
         """
-        if unknown:
+        if unknown := policy.keys() - set(POLICY_FIELDS):
             raise InvalidInput(
                 f"create_task has no argument {', '.join(sorted(unknown))}; put what belongs to "
                 "the work into inputs, and what belongs to the executor into params"
@@ -53,7 +56,7 @@ class TaskRepository(AdvisesOnOldMembers):
         document = {
             "name": name, "user_id": user_id, "parent_id": parent_id, "priority": priority,
             "dependencies": list(dependencies or ()), "inputs": inputs, "schemas": schemas,
-            "params": params, "id": id,
+            "params": params, "id": id, **policy,
         }  # fmt: skip
         written = {name: value for name, value in document.items() if value is not None}
         spec = read_one(as_json(written, f"task {name!r}"), self._store.new_id)
