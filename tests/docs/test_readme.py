@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from aipartnerupflow import __version__
 from aipartnerupflow.api import problems, settings_sources
-from aipartnerupflow.api.cli.commands import app
+from aipartnerupflow.api.cli.app import app
 from tests.support import pages
 from tests.support.repository import ROOT, files, pyproject
 
