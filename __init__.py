@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from aipartnerupflow.adapters.executors import (
         BaseTask,
         ExecutableTask,
+        TransientError,
         add_executor_hook,
         clear_config,
         executor_register,
@@ -44,6 +45,7 @@ _HOMES = {
     "TaskRepository": f"{_LIBRARY}.repository",
     "TaskStatus": f"{_LIBRARY}.nodes",
     "TaskTreeNode": f"{_LIBRARY}.nodes",
+    "TransientError": _EXECUTORS,
     "TreeBuilder": "aipartnerupflow.api.builder",
     "TreeHandle": "aipartnerupflow.api.flow",
     "add_executor_hook": _EXECUTORS,
@@ -69,6 +71,7 @@ __all__ = [
     "TaskRepository",
     "TaskStatus",
     "TaskTreeNode",
+    "TransientError",
     "TreeBuilder",
     "TreeHandle",
     "__version__",
