@@ -1,4 +1,4 @@
-"""Whether the engine that claimed a tree still lives: by file lock, by process, by process memory.
+"""Whether the engine that claimed a tree still lives: by file lock, by lease, by what it shares.
 
 An engine's name holds the boot id, the pid namespace, the pid and the start time of its process,
 and a random part: enough to look it up on the same machine.
@@ -7,20 +7,27 @@ and a random part: enough to look it up on the same machine.
 import fcntl
 import os
 import secrets
+import time
 import weakref
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from ..domain.errors import StoreReadOnly
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _UNKNOWN = "0"
 
+LEASE = 10.0
+"""Seconds for which an engine on a server counts as alive after it has said so."""
+
 
 def engine_name() -> str:
     """A fresh name for an engine of this process: ``boot.namespace.pid.start.random``."""
     pid = os.getpid()
-    return ".".join((_boot(), _namespace(), str(pid), _start_time(pid), secrets.token_hex(4)))
+    start = _start_time(pid) or _UNKNOWN
+    return ".".join((_boot(), _namespace(), str(pid), start, secrets.token_hex(4)))
 
 
 def _boot() -> str:
@@ -37,18 +44,32 @@ def _namespace() -> str:
         return _UNKNOWN
 
 
-def _start_time(pid: int) -> str:
-    """Clock ticks since boot at which the process began (proc(5), field 22 of stat)."""
+def _start_time(pid: int) -> str | None:
+    """Clock ticks since boot at which the process began (proc(5), field 22 of stat).
+
+    `_UNKNOWN` where that is hidden, None where there is no such process, or only its remains.
+    """
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return _UNKNOWN
-    return text.rpartition(")")[2].split()[19]
+        return _UNKNOWN if _exists(pid) else None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 class LocalLiveness:
     """For stores that no other process can open: alive are the engines of this process."""
 
+    beat_every: float | None = None
     _alive: set[str] = set()  # noqa: RUF012
 
     def __init__(self) -> None:
@@ -59,27 +80,96 @@ class LocalLiveness:
         """See `engine.ports.Liveness.alive`."""
         return engine in self._alive
 
+    def beat(self, executors: Sequence[str]) -> bool:
+        """Not needed."""
+        return True
+
     def leave(self) -> None:
         """See `engine.ports.Liveness.leave`."""
         self._alive.discard(self.name)
 
 
-class ProcessLiveness(LocalLiveness):
-    """For stores on a server: looks the process up where the name says it is on this machine."""
+class Leases(Protocol):
+    """Which engines have said, not too long ago, that they live. Raises `StoreError`."""
+
+    def beat(self, engine: str, executors: Sequence[str]) -> bool:
+        """The engine lives and can run these; whether its lease was held until now."""
+
+    def is_held(self, engine: str) -> bool: ...
+
+    def engines(self) -> Mapping[str, Sequence[str]]:
+        """What can be run by each engine whose lease is held."""
+
+    def leave(self, engine: str) -> None:
+        """End its lease and let go of what this object holds.
+
+        Never raises, and comes back in time where the server does not.
+        """
+
+
+class Neighbours:
+    """The engines of a store on a server, seen by somebody who need not be one of them."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
 
     def alive(self, engine: str) -> bool | None:
-        """True or False on this machine, None where the process lives elsewhere."""
-        if engine in self._alive:
-            return True
-        parts = engine.split(".")
-        if len(parts) != 5 or parts[0] == _UNKNOWN:
-            return None
-        boot, namespace, pid, start, _ = parts
-        if boot != _boot() or namespace != _namespace():
-            return None
-        if int(pid) == os.getpid():
-            return False
-        return _start_time(int(pid)) == start
+        """See `engine.ports.Liveness.alive`.
+
+        A process that is gone from this machine is dead at once. All else goes by its lease, also
+        a process that was stopped: whoever takes its trees is safe from it.
+        """
+        return not _is_gone(engine) and self._leases.is_held(engine)
+
+    def live_engines(self) -> Mapping[str, Sequence[str]]:
+        """The executors of every living engine, by its name."""
+        leases = self._leases.engines()
+        return {name: ids for name, ids in leases.items() if not _is_gone(name)}
+
+
+class ProcessLiveness(Neighbours):
+    """For stores on a server: an engine has a lease there, and its process can be looked up.
+
+    The first beat is the making of this object, so that its name stands there before any claim.
+    """
+
+    beat_every: float | None = 3.0
+
+    def __init__(self, leases: Leases, executors: Sequence[str] = ()) -> None:
+        super().__init__(leases)
+        self.name = engine_name()
+        LocalLiveness._alive.add(self.name)
+        self._beaten = time.monotonic()
+        try:
+            leases.beat(self.name, executors)
+        except BaseException:
+            self.leave()
+            raise
+
+    def beat(self, executors: Sequence[str]) -> bool:
+        """See `engine.ports.Liveness.beat`. Raises `StoreError` where the server is away."""
+        held = self._leases.beat(self.name, executors)
+        # An answer may have been lost, and with it that the lease had run out.
+        former, self._beaten = self._beaten, time.monotonic()
+        return held and self._beaten - former < LEASE
+
+    def leave(self) -> None:
+        """See `engine.ports.Liveness.leave`. Never raises; blocks for seconds at most."""
+        LocalLiveness._alive.discard(self.name)
+        self._leases.leave(self.name)
+
+
+def _is_gone(engine: str) -> bool:
+    """Whether the name is that of a process of this machine that has ended."""
+    parts = engine.split(".")
+    if len(parts) != 5 or _UNKNOWN in parts[:4] or not parts[2].isdigit():
+        return False
+    boot, namespace, pid, start, _ = parts
+    if boot != _boot() or namespace != _namespace():
+        return False
+    if int(pid) == os.getpid():
+        return engine not in LocalLiveness._alive
+    return _start_time(int(pid)) not in (start, _UNKNOWN)
 
 
 class FileLiveness:
@@ -88,6 +178,8 @@ class FileLiveness:
     Who finds the lock free deletes the file while holding it. A forked child closes its copy, which
     would keep a dead engine alive.
     """
+
+    beat_every: float | None = None
 
     def __init__(self, store: Path) -> None:
         self.name = engine_name()
@@ -120,6 +212,10 @@ class FileLiveness:
             return False
         finally:
             os.close(fd)
+
+    def beat(self, executors: Sequence[str]) -> bool:
+        """Not needed: the lock holds by itself."""
+        return True
 
     def leave(self) -> None:
         """See `engine.ports.Liveness.leave`."""
