@@ -1,0 +1,2 @@
+-- name: listen
+LISTEN stored_events; LISTEN apflow_inbox
