@@ -32,7 +32,6 @@ from tests.support.facts import new, numbers, saved
 from tests.support.journals import LossyMemory, LossySQLite
 from tests.support.proxies import Proxy
 
-
 Way = TypeVar("Way", bound=Proxy)
 
 
