@@ -168,9 +168,9 @@ class Engine:
             return
         turn = Turn(Stamp(to_text(self.clock.now())))
         self._take_reports(turn)
-        if self.timers:
-            self._take_timers(turn)
         self._take_commands(turn)
+        if self.timers:  # also what a tree that was just taken up has missed
+            self._take_timers(turn)
         for actor in turn.touched:
             turn.follow(actor)
         self.starter.offer(turn.touched)
@@ -259,7 +259,7 @@ class Engine:
         for actor in turn.touched:
             if actor.tree.settled and actor not in failures and actor.driven:
                 self._finish(actor)
-        if self._reports or self._commands or self._soon:
+        if self._reports or self._commands or self._soon or self.timers.ringing:
             self._schedule()
 
     def _stored(self, turn: Turn, write: Write) -> None:

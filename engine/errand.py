@@ -47,6 +47,8 @@ class Errand:
             before = tree.version
             facts = self._facts(tree, command)
             if not facts:
+                if left and self._inbox is not None:
+                    self._inbox.refuse(Answered(command.id, outcome_of(before)))
                 return Done(before)
             answers = (Answered(command.id, outcome_of(tree.version)),) if left else ()
             append = Append(tree.id, before, facts, tree.index, keyed=tree.keyed, answers=answers)

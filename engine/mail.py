@@ -4,9 +4,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from ..domain.decide import Stamp
 from ..domain.errors import ApflowError, InvalidTransition, OwnedElsewhere, StoreError
 from .commands import Done, decide_command, done_of, outcome_of, refusal_of
 from .errand import Errand
+from .loading import load
 from .ports import Answered, Command, Inbox, Journal, Liveness, Subscription
 
 if TYPE_CHECKING:
@@ -80,6 +82,8 @@ class Sender:
                 return done_of(outcome)
             if isinstance(error, OwnedElsewhere) and self._inbox is not None:
                 return None
+            if sent and self._inbox is not None and not isinstance(error, StoreError):
+                self._inbox.refuse(Answered(command.id, refusal_of(error)))
             raise
 
     def _living_owner(self, tree: str) -> str | None:
@@ -87,6 +91,10 @@ class Sender:
         if owned is None or owned.released or not owned.engine:
             return None
         return owned.engine if self._liveness.alive(owned.engine) is not False else None
+
+
+class _NotHere(InvalidTransition):
+    """The tree has left this engine's hands."""
 
 
 def decision_of(engine: "Engine", command: Command, *, left: bool) -> "Decision":
@@ -98,7 +106,7 @@ def decision_of(engine: "Engine", command: Command, *, left: bool) -> "Decision"
     def decision(turn: "Turn") -> "tuple[Actor | None, tuple[int, bool]]":
         actor = engine.actors.get(command.tree)
         if actor is None:
-            raise InvalidTransition(f"tree {command.tree} is no longer run by this engine")
+            raise _NotHere(f"tree {command.tree} is no longer run by this engine")
         stamp = turn.stamp_for(actor, command.by, command.id)
         facts = decide_command(actor.tree, command, stamp, engine.executors)
         if not facts:
@@ -159,8 +167,21 @@ class Mailroom:
         try:
             decision = decision_of(self._engine, command, left=True)
             version, changed = await self._engine.post(decision)
+        except _NotHere:
+            return await asyncio.to_thread(self._after_the_end, command)
         except StoreError:
             raise
         except ApflowError as error:
             return refusal_of(error)
         return None if changed else outcome_of(version)
+
+    def _after_the_end(self, command: Command) -> bytes | None:
+        """What refuses a command that came too late; None for a tree that others may drive."""
+        tree = load(self._engine.journal, command.tree)
+        if not tree.settled or command.name == "rerun":
+            return None
+        try:
+            decide_command(tree, command, Stamp(tree.at), self._engine.executors)
+        except ApflowError as error:
+            return refusal_of(error)
+        return outcome_of(tree.version)
