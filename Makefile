@@ -72,6 +72,7 @@ wheel: $(DEV)/.stamp
 
 bench: $(DEV)/.stamp ## the benchmarks
 	$(DEV)/bin/python benchmarks/engine.py $(BENCH_ARGS)
+	$(DEV)/bin/python benchmarks/engines.py
 
 audit: $(DEV)/.stamp ## known vulnerabilities of the pinned versions; needs the advisory service
 	$(DEV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict

@@ -185,16 +185,14 @@ def _of_run(workload: Workload, n: int, options: Options) -> Measures:
 def _step(step: str, **parameters: Any) -> Measures:
     """Run one step of the worker in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.worker", step, json.dumps(parameters)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise SystemExit(f"the step {step} failed with {parameters}")
     measured: Measures = json.loads(done.stdout)
     return measured
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What this process has, without settings of the product; its paths made absolute."""
     paths = [str(Path(path).absolute()) for path in sys.path]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OUR_VARIABLES)}
