@@ -25,14 +25,15 @@ from ..adapters.executors.registration import default_registry, get_task_tree_ho
 from ..adapters.feed import Feed, FileFeed, ServerFeed
 from ..adapters.journal.care import Care as Care
 from ..adapters.journal.journal import EventJournal
+from ..adapters.journal.sqlite_files import store_exists as store_exists
 from ..adapters.liveness import FileLiveness, LocalLiveness, Neighbours, ProcessLiveness
 from ..domain.errors import InvalidInput, StoreReadOnly, StoreUnavailable
 from ..engine.commit import Committer
 from ..engine.engine import Engine
 from ..engine.mail import Mailroom
-from ..engine.ports import Inbox, Journal, Liveness
+from ..engine.ports import Inbox, Liveness
 from ..engine.takeover import beat
-from ..projections.views import AttemptView, ReadModel
+from ..projections.views import AttemptView
 from .stores import Store
 
 _open: dict[str, Store] = {}
@@ -109,11 +110,11 @@ def timeline(store: Store, tree: str) -> Sequence[AttemptView]:
 
 def owners_alive(store: Store, engines: Iterable[str]) -> dict[str, bool | None]:
     """Which of these engines live; None where that cannot be told from here."""
-    scheme = _scheme(store.url)
+    scheme, journal = _scheme(store.url), care_of(store).journal
     if scheme == "postgresql":
-        neighbours = Neighbours(_leases(store.journal))
+        neighbours = Neighbours(_leases(journal))
         return {engine: neighbours.alive(engine) for engine in engines}
-    liveness = _liveness(scheme, _key(store.url), store.journal)
+    liveness = _liveness(scheme, _key(store.url), journal)
     try:
         return {engine: liveness.alive(engine) for engine in engines}
     finally:
@@ -180,7 +181,7 @@ def _key(url: str) -> str:
 def _build(url: str, key: str, durability: str, writer: str) -> Store:
     scheme = _scheme(url)
     if scheme == "sqlite":
-        journal, reads = _open_sqlite(Path(key), durability)
+        journal, reads = _adapter("sqlite_opening").open_sqlite(Path(key), durability)
     elif scheme == "postgresql":
         journal, reads = _adapter("postgres").open_postgres(url, durability=durability)
     else:
@@ -188,7 +189,6 @@ def _build(url: str, key: str, durability: str, writer: str) -> Store:
     feed = _feed(scheme, journal)
     clock = SystemClock()
     committer = Committer(journal, feed.wake, mode=writer)
-
     inbox = _inbox(scheme, journal)
 
     def make_liveness() -> Liveness:
@@ -229,7 +229,7 @@ def _feed(scheme: str, journal: EventJournal) -> Feed:
     return Feed(journal)
 
 
-def _liveness(scheme: str, key: str, journal: Journal) -> Liveness:
+def _liveness(scheme: str, key: str, journal: EventJournal) -> Liveness:
     if scheme == "sqlite":
         return FileLiveness(Path(key))
     if scheme == "postgresql":
@@ -247,8 +247,7 @@ def _inbox(scheme: str, journal: EventJournal) -> Inbox | None:
     return found
 
 
-def _leases(journal: Journal) -> Any:
-    assert isinstance(journal, EventJournal)
+def _leases(journal: EventJournal) -> Any:
     return _adapter("postgres_leases").PostgresLeases(journal.recorder)
 
 
@@ -262,49 +261,6 @@ def _adapter(name: str) -> Any:
                 "PostgreSQL stores need psycopg: pip install 'aipartnerupflow[postgres]'"
             ) from error
         raise
-
-
-def _open_sqlite(path: Path, durability: str) -> tuple[EventJournal, ReadModel]:
-    sqlite = _adapter("sqlite")
-    reads = _adapter("sqlite_reads")
-    _make_private(path)
-    _adapter("sqlite_datastore").refuse_foreign(path)
-    recorder = sqlite.SQLiteRecorder(
-        sqlite.Datastore(sqlite.database_name(path), durability=durability)
-    )
-    recorder.create_table()
-    mapper = _adapter("mapper").StructMapper()
-    return EventJournal(recorder, mapper), reads.SQLiteReads(recorder, mapper)
-
-
-def store_exists(path: Path) -> bool:
-    """Whether there is something at ``path``. Raises `StoreUnavailable` where that is hidden."""
-    try:
-        return path.exists()
-    except OSError as error:
-        raise StoreUnavailable(
-            f"the store {path} cannot be reached: {error.strerror}. Check the name, and the owner "
-            f"and mode of {path.parent}, or name another place with --store."
-        ) from error
-
-
-def _make_private(path: Path) -> None:
-    """Make the file, readable by its owner only. Its directory has to be there."""
-    if store_exists(path):
-        if path.is_dir():
-            raise StoreUnavailable(f"the store {path} is a directory; name a file in it")
-        return
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except FileNotFoundError as error:
-        raise StoreUnavailable(
-            f"the store {path} cannot be made: the directory {path.parent} does not exist. "
-            "Make it, or name another place with --store."
-        ) from error
-    except OSError as error:
-        raise StoreUnavailable(
-            f"the store {path} cannot be made: {error.strerror}. Name another place with --store."
-        ) from error
 
 
 def _make_engine(
