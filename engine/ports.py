@@ -260,6 +260,10 @@ class Call(Struct, frozen=True):
     accept: tuple[int, ...] = ()
     reattach: bool = False
 
+    def is_same(self, other: "Call") -> bool:
+        """Whether both are the same attempt, of tasks that are the same."""
+        return self.attempt == other.attempt and self.generation == other.generation
+
 
 class AttemptPort(Protocol):
     """How a running attempt talks back to its engine. Each of these is a sign of life."""

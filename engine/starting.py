@@ -54,8 +54,10 @@ class Starter:
 
     def ended(self, call: Call) -> None:
         """The attempt is over: its slots are free."""
-        active = self._active.pop((call.tree, call.task), None)
-        if active is not None:
+        key = (call.tree, call.task)
+        active = self._active.get(key)
+        if active is not None and active.call.is_same(call):
+            del self._active[key]
             self._dispatch.free(active.keys)
 
     def take_back(self, actor: Actor) -> list[Call]:

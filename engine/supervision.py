@@ -57,8 +57,10 @@ class Supervisor:
 
     def ended(self, call: Call) -> None:
         """The attempt is over."""
-        watched = self._watched.pop((call.tree, call.task), None)
-        if watched is not None:
+        key = (call.tree, call.task)
+        watched = self._watched.get(key)
+        if watched is not None and watched.call.is_same(call):
+            del self._watched[key]
             for timer in watched.timers:
                 timer.cancel()
 
