@@ -192,13 +192,13 @@ class Bench:
             raise error
         return resumed.taken[0]
 
-    def command(self, name: str, tree: str = "r", id: str = "", **arguments: Any) -> Command:
+    def command(self, what: str, /, tree: str = "r", **arguments: Any) -> Command:
         said = Raw(msgspec.json.encode(arguments))
-        return Command(id or new_id(), tree, name, said, "user", self.clock.text())
+        return Command(new_id(), tree, what, said, "user", self.clock.text())
 
-    async def ask(self, name: str, tree: str = "r", id: str = "", **arguments: Any) -> Done:
+    async def ask(self, what: str, /, tree: str = "r", **arguments: Any) -> Done:
         """Have a command carried out by the engine, which drives the tree."""
-        return await carry_out(self.engine, self.command(name, tree, id, **arguments))
+        return await carry_out(self.engine, self.command(what, tree, **arguments))
 
     # -- looking
 
