@@ -197,7 +197,8 @@ class Engine:
     def _take_timers(self, turn: Turn) -> None:
         for actor, n, alarm in self.timers.rung():
             tree = actor.tree
-            facts = decide.time_is_up(tree, n, turn.stamp(actor, due=alarm.due))
+            stamp = turn.stamp(actor, due=alarm.due)
+            facts = decide.time_is_up(tree, n, stamp, due=alarm.due)
             if facts:
                 actor.apply(facts)
                 turn.touch(actor)
