@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from aipartnerupflow.testing.loop import VirtualLoop
-from tests.support.bench import Bench, MakeBench, nothing
+from tests.support.bench import Bench, MakeBench
+from tests.support.works import nothing
 
 Loops = Mapping[str, Callable[[], VirtualLoop]]
 

@@ -9,10 +9,7 @@ from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.time import to_seconds
 from aipartnerupflow.engine.ports import Call
 from tests.support.bench import Bench, MakeBench, fan, one, until
-
-
-async def endless(call: Call) -> None:
-    await asyncio.sleep(1e6)
+from tests.support.works import endless
 
 
 def told(bench: Bench, task: str = "r") -> tuple[list[float], list[str]]:

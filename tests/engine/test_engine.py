@@ -15,7 +15,8 @@ from aipartnerupflow.domain.errors import (
 )
 from aipartnerupflow.domain.evolve import fold
 from aipartnerupflow.engine.ports import Call
-from tests.support.bench import Bench, chain, fan, nothing
+from tests.support.bench import Bench, chain, fan
+from tests.support.works import nothing
 
 
 async def test_a_task_is_started_durably_before_its_executor_is_called(bench: Bench) -> None:

@@ -1,7 +1,6 @@
 """Failed attempts are followed by others: when, how often, and when not."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,25 +9,7 @@ from msgspec import Raw
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.engine.ports import Call
 from tests.support.bench import Bench, MakeBench, one, until
-
-
-class Flaky:
-    """Work that fails ``times`` times, then returns the number of its call.
-
-    ``at`` is when it was really called, whatever the log says.
-    """
-
-    def __init__(self, times: int, error: Callable[[], Exception] = ValueError) -> None:
-        self.times, self.error = times, error
-        self.calls: list[Call] = []
-        self.at: list[float] = []
-
-    async def __call__(self, call: Call) -> int:
-        self.calls.append(call)
-        self.at.append(round(asyncio.get_running_loop().time(), 3))
-        if len(self.calls) <= self.times:
-            raise self.error()
-        return len(self.calls)
+from tests.support.works import Flaky
 
 
 def busy(seconds: float) -> ConnectionError:

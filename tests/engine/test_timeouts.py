@@ -10,29 +10,7 @@ from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.specs import ErrorInfo
 from aipartnerupflow.engine.ports import AttemptPort, Call, Raised, Stopped
 from tests.support.bench import Bench, MakeBench, fan, one
-
-
-async def endless(call: Call) -> None:
-    await asyncio.sleep(1e6)
-
-
-async def stubborn(call: Call) -> None:
-    """Takes two seconds to end when it is told to."""
-    try:
-        await asyncio.sleep(1e6)
-    finally:
-        await asyncio.sleep(2)
-
-
-async def deaf(call: Call) -> str:
-    """Hears nothing, and returns after a minute."""
-    end = asyncio.get_running_loop().time() + 60
-    while (left := end - asyncio.get_running_loop().time()) > 0:
-        try:
-            await asyncio.sleep(left)
-        except asyncio.CancelledError:
-            continue
-    return "late"
+from tests.support.works import deaf, endless, slow_to_stop
 
 
 def errors(bench: Bench) -> list[str]:
@@ -65,8 +43,8 @@ async def test_without_a_policy_a_timeout_is_repeated_where_the_call_is_safe(
 
 
 async def test_the_end_is_recorded_when_the_attempt_has_really_ended(bench: Bench) -> None:
-    bench.on("stubborn", stubborn)
-    await bench.run(one("stubborn", timeout=5))
+    bench.on("slow_to_stop", slow_to_stop)
+    await bench.run(one("slow_to_stop", timeout=5))
     assert bench.times(e.TaskFailed) == [7]
 
 

@@ -10,6 +10,7 @@ from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.time import to_text
 from aipartnerupflow.engine.ports import Call
 from tests.support.bench import Bench, fan, one
+from tests.support.works import endless
 
 HOUR, DAY = 3_600.0, 86_400.0
 JUMPS = [HOUR, -HOUR, DAY, -DAY]
@@ -18,10 +19,6 @@ JUMPS = [HOUR, -HOUR, DAY, -DAY]
 def real() -> float:
     """What the clock on nobody's wall says."""
     return round(asyncio.get_running_loop().time(), 3)
-
-
-async def endless(call: Call) -> None:
-    await asyncio.sleep(1e7)
 
 
 async def ends(bench: Bench, tasks: Sequence[dict[str, Any]], jump: float) -> float:

@@ -239,10 +239,6 @@ async def until(condition: Callable[[], Any]) -> None:
         pause *= 1.02
 
 
-async def nothing(call: Call) -> None:
-    return None
-
-
 def fan(n: int, **fields: Any) -> list[dict[str, Any]]:
     children = [{"id": f"t{i}", "name": "noop", "parent_id": "r", **fields} for i in range(n)]
     return [{"id": "r", "name": "root"}, *children]
