@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from ..domain import decide
 from ..domain.decide.attempts import is_running
+from ..domain.errors import ApflowError, NewerEvent, StoreCorrupt, StoreError
 from ..domain.specs import ErrorInfo
 from ..domain.tree import Task
 from .actor import Actor
@@ -20,6 +21,9 @@ from .turn import Turn
 if TYPE_CHECKING:
     from .engine import Engine
     from .starting import Starter
+
+ASK_AGAIN = 0.5
+"""Seconds until a store is asked again that could not be read."""
 
 
 class Slowly:
@@ -86,7 +90,10 @@ class Slowly:
             starter.launch(turn, actor, task, ready.call, keys, changed)
 
     async def _reattach(self, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]) -> None:
-        ready = await self._with_blobs(actor, task, kind, task.attempt)
+        try:
+            ready = await self._with_blobs(actor, task, kind, task.attempt)
+        except ApflowError:  # the next attempt will tell of it
+            ready = Ready(None)
 
         def decision(turn: Turn) -> tuple[Actor | None, None]:
             if actor.preparing.pop(task.n, None) is None:
@@ -103,13 +110,21 @@ class Slowly:
 
         self._engine.post(decision)
 
+    async def _read(self, hash: str) -> bytes:
+        """A large result; a store that is away is asked again, as long as it takes."""
+        while True:
+            try:
+                return await asyncio.to_thread(self._engine.journal.read_blob, hash)
+            except StoreError as error:
+                if isinstance(error, StoreCorrupt | NewerEvent):
+                    raise
+            await asyncio.sleep(ASK_AGAIN)
+
     async def _with_blobs(self, actor: Actor, task: Task, kind: Kind, attempt: int) -> Ready:
         """The call, its large results at hand whatever the actor lets go meanwhile."""
         held: dict[str, bytes] = {}
         for hash in actor.blobs_of(task):
             known = actor.blob(hash)
-            if known is None:
-                known = await asyncio.to_thread(self._engine.journal.read_blob, hash)
-            held[hash] = known
+            held[hash] = await self._read(hash) if known is None else known
         port = Attempt(self._engine, actor, task.spec.id, attempt)
         return self._starter.preparer.prepare(actor, task, kind, port, held, attempt=attempt)
