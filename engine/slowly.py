@@ -14,7 +14,7 @@ from ..domain.tree import Task
 from .actor import Actor
 from .attempt import Attempt
 from .dispatch import Dispatch, Key
-from .ports import Kind
+from .ports import Call, Kind
 from .prepare import Ready
 from .turn import Turn
 
@@ -83,7 +83,9 @@ class Slowly:
         elif ready.call is None:
             self._dispatch.free(keys)
             starter.refuse(turn, actor, task, ready.fault or ErrorInfo("not_prepared", ""))
-        elif task.spec.policy.concurrency is not None and actor in turn.provisional:
+        elif _is_stale(ready.call, task) or (
+            task.spec.policy.concurrency is not None and actor in turn.provisional
+        ):
             self._dispatch.free(keys)
             self._engine.soon(actor, task.n)
         else:
@@ -128,3 +130,8 @@ class Slowly:
             held[hash] = await self._read(hash) if known is None else known
         port = Attempt(self._engine, actor, task.spec.id, attempt)
         return self._starter.preparer.prepare(actor, task, kind, port, held, attempt=attempt)
+
+
+def _is_stale(call: Call, task: Task) -> bool:
+    """Whether it was prepared for an attempt that is not the next any more."""
+    return (call.generation, call.attempt) != (task.generation, task.attempt + 1)
