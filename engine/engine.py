@@ -77,7 +77,7 @@ class Engine:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._garbage = Relaxed()
-        self._scheduled = False
+        self._scheduled = self._again = False
         self._closed = False
 
     @property
@@ -158,13 +158,17 @@ class Engine:
         self._schedule()
 
     def _schedule(self) -> None:
-        if not self._scheduled and not self._writing.busy and not self._closed:
+        """Take a turn, after the commit that is in flight."""
+        if self._writing.busy:
+            self._again = True
+        elif not self._scheduled and not self._closed:
             self._scheduled = True
             self.loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._scheduled = False
         if self._writing.busy:
+            self._again = True
             return
         turn = Turn(Stamp(to_text(self.clock.now())))
         self._take_reports(turn)
@@ -260,7 +264,8 @@ class Engine:
         for actor in turn.touched:
             if actor.tree.settled and actor not in failures and actor.driven:
                 self._finish(actor)
-        if self._reports or self._commands or self._soon or self.timers.ringing:
+        if self._again:
+            self._again = False
             self._schedule()
 
     def _stored(self, turn: Turn, write: Write) -> None:

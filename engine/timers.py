@@ -109,11 +109,6 @@ class Timers:
         self._wind()
         return found
 
-    @property
-    def ringing(self) -> bool:
-        """Whether an alarm went off that nobody has asked for yet."""
-        return self._handle is None and bool(self._heap)
-
     def close(self) -> None:
         """Ring no more."""
         if self._handle is not None:
