@@ -40,9 +40,15 @@ class Judge:
         self, turn: Turn, actor: Actor, call: Call, error: ErrorInfo, *,
         retry_after: float | None = None, final: bool = False,
     ) -> Sequence[AnyEvent]:  # fmt: skip
-        """What an error comes to: another attempt later, or the end."""
+        """What an error comes to: another attempt later, or the end.
+
+        One in looking for former work says only that it was not found.
+        """
+        tree, stamp = actor.tree, turn.stamp(actor)
+        if not final and tree.index[call.task] in tree.orphans:
+            return decide.lost(tree, call.task, call.attempt, stamp)
         return decide.fail(
-            actor.tree, call.task, call.attempt, error, turn.stamp(actor),
+            tree, call.task, call.attempt, error, stamp,
             safe=self._executors.safe(call), retry_after=retry_after, chance=self._chance(),
             final=final,
         )  # fmt: skip

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .turn import Turn
 
+GRACE = 10.0
+"""Seconds for which former work may still be looked for once it is to end."""
+
 
 class _Watched(Struct):
     """An attempt that was called: what looks after it, and whether it is being ended."""
@@ -31,6 +34,7 @@ class _Watched(Struct):
     call: Call
     timers: list[asyncio.TimerHandle]
     ending: bool = False
+    hurried: bool = False
 
 
 class Supervisor:
@@ -45,6 +49,8 @@ class Supervisor:
         """The executor of ``call`` was called."""
         watched = _Watched(actor, call, [])
         self._watched[call.tree, call.task] = watched
+        if call.reattach:
+            self.end_cancelled(actor)
         if policy is NO_POLICY:
             return
         loop = self._engine.loop
@@ -72,12 +78,21 @@ class Supervisor:
         return begun
 
     def end_cancelled(self, actor: "Actor") -> None:
-        """End what was asked to end, once that is durable; what is looked for, once it is found."""
+        """End what was asked to end, once that is durable; what is looked for, once it is found.
+
+        A look that takes too long is given up.
+        """
         tree = actor.tree
-        for n in tree.cancels.keys() - tree.orphans.keys():
+        for n in tree.cancels:
             watched = self._watched.get((tree.id, tree.at_n(n).spec.id))
-            if watched is not None:
+            if watched is None:
+                continue
+            if n not in tree.orphans:
                 self._end(watched, None)
+            elif not watched.hurried:
+                watched.hurried = True
+                loop = self._engine.loop
+                watched.timers.append(loop.call_later(GRACE, self._end, watched, None))
 
     def overdue(self, actor: "Actor", task: Task) -> None:
         """The deadline of a running task has passed."""
@@ -124,8 +139,8 @@ class Supervisor:
             elif isinstance(stopped.outcome, Returned):
                 facts = self._engine.judge.facts(turn, actor, call, stopped.outcome)
             else:
-                stamp = turn.stamp(actor)
-                facts = decide.stopped(tree, call.task, call.attempt, stamp, ended=stopped.ended)
+                stamp, ended = turn.stamp(actor), stopped.ended and task.n not in tree.orphans
+                facts = decide.stopped(tree, call.task, call.attempt, stamp, ended=ended)
             actor.apply(facts)
             return actor, None
 

@@ -156,7 +156,7 @@ class Bench:
                     live = LIVE_ONLY | {"armed"}
                     faults.extend(differences(actor.tree, again, ignore=live))
             node.kill()
-        assert not faults
+        assert not faults, "\n".join(faults)
 
     def _is_owner(self, node: Node, tree: Tree) -> bool:
         owner = self.journal.owner(tree.id)
