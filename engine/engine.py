@@ -254,11 +254,13 @@ class Engine:
         for write in writes:
             if write.error is None:
                 self._stored(turn, write)
-            elif write.start is not None and isinstance(write.error, SlotTaken):
+                continue
+            if write.start is not None:
                 self.starter.refused(write.start)
-            else:
-                failures[write.actor] = write.error
-                self.lose(write.actor, write.error)
+                if isinstance(write.error, SlotTaken):
+                    continue
+            failures[write.actor] = write.error
+            self.lose(write.actor, write.error)
         self._begin(turn)
         self._answer(turn, failures)
         for actor in turn.touched:
@@ -275,6 +277,8 @@ class Engine:
         elif actor.driven:
             self.starter.accepted(write.start)
             turn.launches.append((actor, write.start.call))
+        else:
+            self.starter.refused(write.start)
         if actor.tree.cancels and actor.driven:
             self.supervisor.end_cancelled(actor)
 

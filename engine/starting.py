@@ -189,7 +189,10 @@ class Starter:
         self.activate(start.call, start.keys)
 
     def refused(self, start: Provisional) -> None:
-        """Somebody else holds the last place: look again a little later."""
+        """It was not stored, or its tree has been lost meanwhile.
+
+        Where somebody else holds the last place, it is asked for again a little later.
+        """
         self._dispatch.free(start.keys)
         self._engine.loop.call_later(LOOK_AGAIN, self._engine.soon, start.actor, start.entry[3])
 
