@@ -38,6 +38,7 @@ class TaskDocument(Struct, frozen=True):
     inputs: Raw
     params: Raw
     schemas: Raw
+    policy: Raw
     draft: bool
     created_at: str
     started_at: str | None
@@ -69,6 +70,7 @@ class TreeDocument(Struct, frozen=True):
     version: int
     user_id: str | None
     draft: bool
+    paused: bool
     created_at: str
     updated_at: str
     completed_at: str | None
@@ -105,6 +107,7 @@ def _tree_fields(view: TreeView) -> dict[str, Any]:
         "version": view.version,
         "user_id": view.user_id,
         "draft": view.is_draft,
+        "paused": view.paused,
         "created_at": view.created_at,
         "updated_at": view.updated_at,
         "completed_at": view.completed_at,
@@ -146,6 +149,7 @@ def _task_fields(view: TaskView) -> dict[str, Any]:
         "inputs": view.inputs,
         "params": view.params,
         "schemas": view.schemas,
+        "policy": view.policy,
         "draft": view.draft,
         "created_at": view.created_at,
         "started_at": view.started_at,

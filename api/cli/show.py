@@ -85,7 +85,8 @@ def one(console: Console, *, id: str, store: str | None) -> int:
 
 
 def _tree(console: Console, view: TreeView, tasks: Sequence[TaskView]) -> None:
-    status = f"{console.status(view.status)}{'  draft' if view.is_draft else ''}"
+    flag = "  draft" if view.is_draft else "  paused" if view.paused else ""
+    status = f"{console.status(view.status)}{flag}"
     took = f"  {seconds(elapsed(view.created_at, view.completed_at))}" if view.completed_at else ""
     console.print(
         f"{status}  {console.paint(clean(view.name, 80), 'bold')}  {view.id}  "
@@ -137,7 +138,7 @@ def _task(console: Console, document: TaskInFull, task: TaskView) -> None:
     if task.dependencies:
         names = ", ".join(d.on if d.required else f"{d.on} (optional)" for d in task.dependencies)
         console.print(f"  depends on {names}")
-    for name in ("inputs", "params", "schemas", "result"):
+    for name in ("inputs", "params", "schemas", "policy", "result"):
         value = getattr(task, name)
         if value is not None and bytes(value) not in EMPTY:
             console.print(f"  {name}: {result_text(value)}")
