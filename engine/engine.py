@@ -70,7 +70,7 @@ class Engine:
         self._writing = Writing(self.loop, committer, self._written)
         self._departure = Departure(self)
         self._reports: list[tuple[Call, Outcome]] = []
-        self._commands: list[tuple[Decision, asyncio.Future[Any]]] = []
+        self._commands: list[tuple[Decision, asyncio.Future[Any], bool]] = []
         self._soon: list[tuple[Actor, int]] = []
         self._background: set[asyncio.Task[Any]] = set()
         self._services: list[asyncio.Task[None]] = []
@@ -112,15 +112,18 @@ class Engine:
         """
         if reason := self.health.degraded:
             raise StoreUnavailable(f"nothing new is taken on for now: {reason}")
-        return await self.post(decision)
+        return await self.post(decision, patient=False)
 
-    def post(self, decision: Decision) -> "asyncio.Future[Any]":
-        """`command` without waiting for it, from within: it is not refused in bad times."""
+    def post(self, decision: Decision, *, patient: bool = True) -> "asyncio.Future[Any]":
+        """`command` without waiting for it, from within: it is not refused in bad times.
+
+        Its answer comes when it is durable, however long that takes.
+        """
         if self._closed:
             raise StoreUnavailable("this engine was stopped; start another")
         future: asyncio.Future[Any] = self.loop.create_future()
         future.add_done_callback(mark_seen)
-        self._commands.append((decision, future))
+        self._commands.append((decision, future, patient))
         self._schedule()
         return future
 
@@ -220,7 +223,7 @@ class Engine:
 
     def _take_commands(self, turn: Turn) -> None:
         commands, self._commands = self._commands, []
-        for decision, future in commands:
+        for decision, future, patient in commands:
             try:
                 actor, value = decision(turn)
             except ApflowError as error:
@@ -229,7 +232,7 @@ class Engine:
                 continue
             if actor is not None:
                 turn.touch(actor)
-            turn.answers.append(Answer(future, actor, value))
+            turn.answers.append(Answer(future, actor, value, patient))
 
     # -- committing
 

@@ -23,11 +23,12 @@ Decision = Callable[["Turn"], tuple[Actor | None, Any]]
 
 
 class Answer(Struct):
-    """What a caller gets once the turn is durable."""
+    """What a caller gets once the turn is durable, if he is ``patient`` enough."""
 
     future: "asyncio.Future[Any]"
     actor: Actor | None
     value: Any
+    patient: bool
 
 
 class Provisional(Struct):

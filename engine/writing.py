@@ -6,7 +6,7 @@ reported is lost, and a commit whose fate is unknown is stored once.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -88,6 +88,7 @@ class Writing:
             self._done(turn, writes, writes, self._committer.commit(units))
             return
         self.busy = True
+        self._late = self._loop.call_later(SAVE_DEADLINE, self._tell, turn)
         self._submit(turn, writes, writes)
 
     def _submit(self, turn: Turn, writes: Sequence[Write], todo: Sequence[Write]) -> None:
@@ -107,14 +108,18 @@ class Writing:
     ) -> None:
         """Settle what is settled; give the rest to the store again."""
         again: list[Write] = []
+        refused: dict[Actor, ApflowError] = {}
         for write, error in zip(todo, results, strict=True):
             write.error = error
             if _may_heal(write, error):
                 again.append(write)
+            elif error is not None:
+                refused[write.actor] = error
         if not again:
             self._healthy()
             self._conclude(turn, writes, ())
             return
+        _refuse(turn, refused)
         self._degrade(turn, str(again[0].error))
         self._loop.call_later(self._pause, self._submit, turn, writes, again)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
@@ -140,19 +145,26 @@ class Writing:
 
     def _tell(self, turn: Turn) -> None:
         """Those who wait shall not wait for ever; what they asked for is not given up."""
+        error = CommitUnknown(
+            f"not stored within {SAVE_DEADLINE:.0f} s, but not given up either "
+            f"({self.health.degraded}). Look at the tree before you repeat the command."
+        )
         for answer in turn.answers:
-            if not answer.future.done():
-                answer.future.set_exception(
-                    CommitUnknown(
-                        f"not stored within {SAVE_DEADLINE:.0f} s, but not given up either: "
-                        f"{self._reason} Look at the tree before you repeat the command."
-                    )
-                )
+            if not answer.patient and not answer.future.done():
+                answer.future.set_exception(error)
 
     def _healthy(self) -> None:
         if self._reason:
             log.warning("the store is back")
         self._reason, self._pause = "", FIRST_PAUSE
+
+
+def _refuse(turn: Turn, refused: Mapping[Actor, ApflowError]) -> None:
+    """Those whose trees will not be stored need not wait for the others."""
+    for answer in turn.answers:
+        error = None if answer.actor is None else refused.get(answer.actor)
+        if error is not None and not answer.future.done():
+            answer.future.set_exception(error)
 
 
 def _may_heal(write: Write, error: ApflowError | None) -> bool:

@@ -27,13 +27,13 @@ from aipartnerupflow.testing.fakes import (
     FakeBackend,
     FakeExecutors,
     FakeInbox,
-    FakeJournal,
     FakeLiveness,
 )
 from aipartnerupflow.testing.grammar import check_log
 from aipartnerupflow.testing.loop import LoopClock
 from aipartnerupflow.testing.slots import slot_faults
 from aipartnerupflow.testing.state import LIVE_ONLY, differences
+from tests.support.sick import SickJournal
 
 E = TypeVar("E", bound=Event)
 Tasks = Sequence[Mapping[str, Any]]
@@ -109,7 +109,7 @@ class Bench:
     """A store, executors, a clock, and engines on them; ``engine`` is the one booted last."""
 
     def __init__(self, *, slots: int = 1_000, kinds: Mapping[str, Kind] | None = None) -> None:
-        self.journal = FakeJournal()
+        self.journal = SickJournal()
         self.inbox = FakeInbox(self.journal)
         self.executors = FakeExecutors(kinds)
         self.clock = LoopClock(asyncio.get_running_loop())
