@@ -109,6 +109,30 @@ def test_the_next_attempt_of_a_task_may_take_the_place_of_the_last(handle: Handl
     handle.journal.append([[start("b", 1)]])
 
 
+def test_one_keyed_append_makes_its_whole_transaction_so(handle: Handle) -> None:
+    trees(handle, "abc")
+    handle.journal.append([[saved("a", 1)], [start("a", 2)]])
+    with pytest.raises(SlotTaken):
+        handle.journal.append([[saved("b", 1)], [start("b", 2)]])
+    handle.journal.append([[end("a", 3)], [saved("a", 4)]])
+    handle.journal.append([[start("b", 1)], [saved("b", 2)]])
+    with pytest.raises(SlotTaken):
+        handle.journal.append([[start("c", 1)]])
+
+
+def test_a_task_is_not_in_its_own_way(handle: Handle) -> None:
+    """Its place was left behind by an append that did not say that it is keyed."""
+    trees(handle, "ab")
+    handle.journal.append([[start("a", 1)]])
+    done = e.TaskCompleted(at=AT, task="a")
+    again = e.TaskReopened(at=AT, task="a", generation=2)
+    handle.journal.append([[Append("a", 2, [done, again], numbers("a"))]])
+    handle.journal.append([[start("a", 4)]])
+    with pytest.raises(SlotTaken):
+        handle.journal.append([[start("b", 1)]])
+    handle.journal.append([[end("a", 5)], [start("b", 1)]])
+
+
 def test_what_starts_and_ends_in_one_transaction_holds_no_place(handle: Handle) -> None:
     trees(handle, "abc")
     handle.journal.append([[start("a", 1)], [end("a", 2)]])

@@ -315,7 +315,8 @@ class History:
     def _late_report(self) -> None:
         tree = self._random.choice(self._some(lambda tree: tree.submitted))
         for task in tree.live():
-            if task.attempt and not task.is_group and task.n not in tree.running:
+            busy = task.n in tree.running or task.n in tree.waiting
+            if task.attempt and not task.is_group and not busy:
                 facts = decide.complete(tree, task.spec.id, task.attempt, self._stamp(tree))
                 self._apply(tree, facts)
                 return
