@@ -47,8 +47,8 @@ async def drop_what_others_took(engine: "Engine") -> None:
 
 def _is_taken(engine: "Engine", actor: "Actor") -> bool:
     owner = engine.journal.owner(actor.tree.id)
-    if owner is None:
-        return False
+    if owner is None:  # it has settled: by others, unless it was here
+        return bool(actor.stored) and not actor.tree.settled
     return owner.engine != engine.name and owner.epoch > actor.tree.epoch
 
 
