@@ -79,7 +79,7 @@ def evolve(tree: Tree, event: e.AnyEvent) -> Tree:
         case e.TreeReleased():
             tree.released = True
         case e.TreeSettled():
-            tree.settled = event.status
+            tree.settled, tree.paused = event.status, False
         case _:
             _evolve_rarer(tree, event)
     return tree

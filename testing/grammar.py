@@ -214,7 +214,8 @@ def _claimed(books: Books, event: e.TreeClaimed) -> Iterator[str]:
 def _released(books: Books) -> Iterator[str]:
     books.driven = False
     for id in books.courses.at_work:
-        yield f"released while {id} runs"
+        if not books.courses.by_id[id].lost:  # else it may outlive this engine too
+            yield f"released while {id} runs"
 
 
 _Steering = e.TreeCancelRequested | e.TreePaused | e.TreeUnpaused | e.TreeReopened
@@ -255,4 +256,4 @@ def _settled(books: Books, event: e.TreeSettled) -> Iterator[str]:
     worst = next((end for end in ("failed", "cancelled") if end in ends), "completed")
     if event.status != worst:
         yield f"the tree settles as {event.status}, its tasks say otherwise"
-    books.over = "the end"
+    books.over, books.paused = "the end", False
