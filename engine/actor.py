@@ -27,7 +27,8 @@ class Actor:
 
     State runs ahead of the store by exactly ``pending``; when their commit fails the whole actor is
     dropped and the state is had from the log again. ``ripe`` are tasks whose backoff is over by the
-    engine's own timer: the wall clock may have been set since.
+    engine's own timer: the wall clock may have been set since. ``carried_out`` are commands that came
+    out of the inbox.
     """
 
     def __init__(self, tree: Tree, observers: Iterable[Observer] = ()) -> None:
@@ -35,6 +36,7 @@ class Actor:
         self.stored = tree.version
         self.pending: list[AnyEvent] = []
         self.answered: list[Answered] = []
+        self.carried_out: set[str] = set()
         self.new_blobs: dict[str, bytes] = {}
         self.blobs: dict[str, bytes] = {}
         self.places: dict[int, tuple[Kind, tuple[Key, ...]]] = {}

@@ -107,6 +107,8 @@ def decision_of(engine: "Engine", command: Command, *, left: bool) -> "Decision"
         actor = engine.actors.get(command.tree)
         if actor is None:
             raise _NotHere(f"tree {command.tree} is no longer run by this engine")
+        if command.id in actor.carried_out:  # it was looked for before its answer was stored
+            return None, (actor.tree.version, False)
         stamp = turn.stamp_for(actor, command.by, command.id)
         facts = decide_command(actor.tree, command, stamp, engine.executors)
         if not facts:
@@ -114,6 +116,7 @@ def decision_of(engine: "Engine", command: Command, *, left: bool) -> "Decision"
         actor.apply(facts)
         if left:
             actor.answered.append(Answered(command.id, outcome_of(actor.tree.version)))
+            actor.carried_out.add(command.id)
         return actor, (actor.tree.version, True)
 
     return decision

@@ -21,7 +21,7 @@ from aipartnerupflow.engine.commit import Done as Told
 from aipartnerupflow.engine.engine import Engine
 from aipartnerupflow.engine.errand import Errand
 from aipartnerupflow.engine.lifecycle import NewTree, create, load, resume
-from aipartnerupflow.engine.mail import Sender, carry_out
+from aipartnerupflow.engine.mail import Mailroom, Sender, carry_out
 from aipartnerupflow.engine.ports import Call, Command, Journal, Kind, Unit
 from aipartnerupflow.testing.fakes import (
     FakeBackend,
@@ -67,11 +67,27 @@ class LoopCommitter(Committer):
             done(self.commit(units))
 
 
+class Looks:
+    """`engine.ports.Subscription` of a store that tells of nothing."""
+
+    def wake(self) -> None:
+        """See `Subscription.wake`."""
+
+    async def changed(self, since: int) -> None:
+        """See `Subscription.changed`."""
+        await asyncio.sleep(0.1)
+
+    async def mail(self) -> None:
+        """See `Subscription.mail`."""
+        await asyncio.sleep(0.1)
+
+
 class Node:
     """One engine, with all that its process has for itself."""
 
     def __init__(self, bench: "Bench", name: str) -> None:
         self.name = name
+        self._bench = bench
         self.backend = FakeBackend(bench.executors, slots=bench.slots)
         self.committer = LoopCommitter(bench.journal)
         self.liveness = FakeLiveness(name, bench.alive)
@@ -88,6 +104,10 @@ class Node:
             bench.journal, self.committer, bench.clock, bench.executors, self.liveness, bench.inbox
         )
         self.sender = Sender(bench.journal, bench.inbox, self.liveness, self.errand)
+
+    def open_mail(self) -> None:
+        """Look into the inbox from now on, every tenth of a second."""
+        self.engine.serve(Mailroom(self.engine, self._bench.inbox, Looks()).serve())
 
     def kill(self) -> None:
         """It is gone without a word: nothing of it is called or written any more."""
