@@ -149,8 +149,8 @@ class Engine:
             self.starter.reattach(actor, n)
 
     async def quiet(self) -> None:
-        """Returns when no commit is in flight."""
-        while self._writing.busy:
+        """Returns when no commit is in flight and all that was reported is stored."""
+        while self._writing.busy or self._reports:
             self._quiet.clear()
             await self._quiet.wait()
 
@@ -244,6 +244,7 @@ class Engine:
             if actor.tree.armed:
                 self.timers.arm(actor)
         if not writes:
+            self._quiet.set()
             self._begin(turn)
             self._answer(turn, {})
             return

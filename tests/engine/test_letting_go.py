@@ -13,8 +13,10 @@ from aipartnerupflow.domain.errors import Released, StoreFull
 from aipartnerupflow.engine import actor as actor_module
 from aipartnerupflow.engine.actor import Actor
 from aipartnerupflow.engine.finishing import to_the_end
+from aipartnerupflow.engine.mail import decision_of
 from aipartnerupflow.engine.ports import Call, Kind
 from tests.support.bench import Bench, MakeBench, fan, until
+from tests.support.works import Gate, endless, finishes
 
 
 async def test_large_results_that_are_let_go_meanwhile_still_reach_their_dependent(
@@ -130,3 +132,33 @@ async def test_an_engine_whose_closing_is_cut_short_gives_up_its_name(bench: Ben
     await asyncio.wait({closing})
     assert bench.alive == set()
     assert bench.topics()[-1] == "tree.released"
+
+
+async def test_what_was_reported_before_a_release_counts(bench: Bench) -> None:
+    """Also where it could not be decided yet, because a commit was in flight."""
+    gate = Gate()
+    bench.on("gated", gate)
+    bench.on("endless", endless)
+    tasks = [*fan(0), {"id": "a", "name": "gated", "parent_id": "r"}]
+    tasks.append({"id": "b", "name": "endless", "parent_id": "r"})
+    actor = await bench.submit(tasks)
+    bench.committer.mode, bench.committer.takes = "thread", 0.4
+    bench.engine.post(decision_of(bench.engine, bench.command("pause"), left=False))
+    await asyncio.sleep(0.1)
+    gate.open()
+    await asyncio.sleep(0.1)
+    await bench.engine.release([actor])
+    assert bench.story("a") == ["task.started", "task.completed"]
+    assert bench.story("b") == ["task.started", "task.interrupted"]
+
+
+async def test_what_returns_on_being_stopped_by_a_release_counts(bench: Bench) -> None:
+    bench.on("finishes", finishes)
+    tasks = [*fan(0), {"id": "a", "name": "finishes", "parent_id": "r"}]
+    tasks.append({"id": "b", "name": "noop", "parent_id": "r", "dependencies": ["a"]})
+    actor = await bench.submit(tasks)
+    await until(lambda: bench.backend.running)
+    await bench.engine.release([actor])
+    assert bench.story("a") == ["task.started", "task.completed"]
+    assert bench.topics()[-1] == "tree.released"
+    assert bench.started() == ["a"]
