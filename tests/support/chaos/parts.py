@@ -18,6 +18,8 @@ from tests.support.chaos.server import RoughServer
 from tests.support.chaos.storm import Trouble, restarts, stillness, terminations, under_fire
 from tests.support.chaos.tally import Tally
 
+DUEL, SHORT = 180.0, 3.0
+"""Seconds after which a duel must be over, and a lease that is quicker than the usual one."""
 LONGEST_STORM = 60.0
 """Seconds after which a storm makes place for the next, on a database of its own."""
 
@@ -25,19 +27,19 @@ LONGEST_STORM = 60.0
 class Parts:
     """All of them, on one server, below one folder; every seed follows from ``seed``."""
 
-    def __init__(self, server: RoughServer, folder: Path, tally: Tally, seed: int) -> None:
-        self._server, self._folder, self._tally = server, folder, tally
+    def __init__(self, server: RoughServer, folder: Path, seed: int) -> None:
+        self._server, self._folder = server, folder
         self._seeds = count(seed)
         self._rng = random.Random(seed)
 
-    def kills(self, seconds: float) -> None:
+    def kills(self, tally: Tally, seconds: float) -> None:
         """kill -9 on both stores, side by side."""
         until = time.monotonic() + seconds
         here = self._here("kills")
 
         def on(place_of: Callable[[int], Any], name: str) -> None:
             kill_rounds(
-                place_of, here / name, self._tally, seed=1_000 * next(self._seeds),
+                place_of, here / name, tally, seed=1_000 * next(self._seeds),
                 enough=lambda: time.monotonic() > until,
             )  # fmt: skip
 
@@ -48,58 +50,68 @@ class Parts:
             ):
                 done.result()
 
-    def power_losses(self, seconds: float) -> None:
+    def power_losses(self, tally: Tally, seconds: float) -> None:
         """Cuts of SQLite's write-ahead log, at least one log."""
-        for here in self._until(seconds, "power"):
+        for here in self._until(tally, seconds, "power"):
             events = self._rng.randrange(60, 1_500)
-            lose_power(here, self._tally, seed=next(self._seeds), events=events, full=40)
+            lose_power(here, tally, seed=next(self._seeds), events=events, full=40)
 
-    def storms(self, seconds: float) -> None:
+    def storms(self, tally: Tally, seconds: float) -> None:
         """The server ends connections all the time, and now and then is restarted or stopped."""
-        for here in self._until(seconds, "storm"):
+        for here in self._until(tally, seconds, "storm"):
             longest = min(seconds, LONGEST_STORM)
             under_fire(
-                self._database(), here, self._tally,
-                seed=next(self._seeds), troubles=self._troubles(longest),
+                self._database(), here, tally,
+                seed=next(self._seeds), troubles=self._troubles(tally, longest),
             )  # fmt: skip
 
-    def _troubles(self, seconds: float) -> Iterator[Trouble]:
+    def _troubles(self, tally: Tally, seconds: float) -> Iterator[Trouble]:
         until = time.monotonic() + seconds
-        ending = terminations(self._rng, self._tally, gap=0.2)
+        ending = terminations(self._rng, tally, gap=0.2)
         rare = (
-            restarts(self._server, self._tally),
-            stillness(self._server, self._tally, seconds=4),
-            stillness(self._server, self._tally, seconds=14),
+            restarts(self._server, tally),
+            stillness(self._server, tally, seconds=4),
+            stillness(self._server, tally, seconds=14),
         )
         while time.monotonic() < until:
             yield self._rng.choice(rare) if self._rng.random() < 0.03 else ending
 
-    def duels(self, seconds: float, *, trees: int, lease: float) -> None:
-        """Two engines on one store, at least one duel; every other one as on two machines."""
-        prefixes = [machine() or (), ()]
-        for n, here in enumerate(self._until(seconds, "duel")):
-            seed = next(self._seeds)
+    def duels(self, tally: Tally, seconds: float, *, trees: int, lease: float) -> None:
+        """Two engines on one store, at least one duel; every other one as on two machines.
+
+        After each, one engine is stopped inside a transaction.
+        """
+        apart = machine() or ()
+        for n, here in enumerate(self._until(tally, seconds, "duel")):
             with looking_at(PostgresPlace(self._database())) as place:
                 plan = Plan(
-                    place.url, seed, trees=trees, beside=60, smallest=10, largest=10, slower=10
-                )
-                duel = Duel(place, here, plan, self._tally, lease=lease, prefix=prefixes[n % 2])
-                duel.fight(deadline=max(seconds, 60))
+                    place.url, next(self._seeds), trees=trees, beside=60, smallest=10, largest=10,
+                    slower=30 if lease > SHORT else 10,
+                )  # fmt: skip
+                prefix = () if n % 2 else apart
+                Duel(place, here, plan, tally, lease=lease, prefix=prefix).fight(deadline=DUEL)
+            (fenced := here / "fenced").mkdir()
+            with looking_at(PostgresPlace(self._database())) as place:
+                plan = Plan(
+                    place.url, next(self._seeds), trees=40, beside=10, smallest=10, largest=10,
+                    slower=15,
+                )  # fmt: skip
+                Duel(place, fenced, plan, tally, lease=SHORT, prefix=prefix).fence(deadline=DUEL)
 
-    def disks(self, seconds: float) -> None:
+    def disks(self, tally: Tally, seconds: float) -> None:
         """Full disks and locked stores, at least one of each."""
-        for here in self._until(seconds, "disk"):
+        for here in self._until(tally, seconds, "disk"):
             disk = here / "small"
             disk.mkdir()
             prefix = small_disk(disk)
             if prefix is None:
-                self._tally.note("no full disk: nothing can be mounted here")
+                tally.note("no full disk: nothing can be mounted here")
             else:
                 plan = self._trouble(disk / "s.db", "full", 1.0)
-                endure(here, self._tally, plan, prefix, reason="no_space_left")
+                endure(here, tally, plan, prefix, reason="no_space_left")
             lasts = 12.0 if seconds > 30 else 1.0
             (locked := here / "locked").mkdir()
-            endure(locked, self._tally, self._trouble(locked / "s.db", "locked", lasts), reason="")
+            endure(locked, tally, self._trouble(locked / "s.db", "locked", lasts), reason="")
 
     def _trouble(self, path: Path, trouble: str, lasts: float) -> Plan:
         seed = next(self._seeds)
@@ -108,11 +120,11 @@ class Parts:
     def _database(self) -> str:
         return self._server.create_database()
 
-    def _until(self, seconds: float, name: str) -> Iterator[Path]:
+    def _until(self, tally: Tally, seconds: float, name: str) -> Iterator[Path]:
         """A folder for each round that begins within so many seconds; none after a violation."""
         until = time.monotonic() + seconds
         yield self._here(name)
-        while time.monotonic() < until and not self._tally.violations:
+        while time.monotonic() < until and not tally.violations:
             yield self._here(name)
 
     def _here(self, name: str) -> Path:
