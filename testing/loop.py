@@ -55,7 +55,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self, seed: int = 0, *, lateness: float = 0.0) -> None:
         super().__init__()
-        self._chance = Random(seed)  # nosec B311 - what a seed decides is no secret
+        # What a seed decides is no secret.
+        self._chance = Random(seed)  # nosec B311
         self._lateness = lateness
         self._now = 0.0
         self._rounds = 0
