@@ -27,8 +27,8 @@ class Actor:
 
     State runs ahead of the store by exactly ``pending``; when their commit fails the whole actor is
     dropped and the state is had from the log again. ``ripe`` are tasks whose backoff is over by the
-    engine's own timer: the wall clock may have been set since. ``carried_out`` are commands that came
-    out of the inbox.
+    engine's own timer: the wall clock may have been set since. ``carried_out`` are commands out of
+    the inbox.
     """
 
     def __init__(self, tree: Tree, observers: Iterable[Observer] = ()) -> None:

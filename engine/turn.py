@@ -100,5 +100,12 @@ class Turn:
 
     def is_small(self) -> bool:
         """Whether the commit is small enough to be written without leaving the loop's thread."""
-        events = sum(len(actor.pending) for actor in self.touched) + 2 * len(self.provisional)
-        return events * EVENT_BYTES + self.payload <= SMALL_BYTES
+        return self._events() * EVENT_BYTES + self.payload <= SMALL_BYTES
+
+    def rows(self) -> int:
+        """How many events, and new tasks, are to be stored."""
+        new = sum(len(actor.tree.tasks) for actor in self.touched if not actor.stored)
+        return self._events() + new
+
+    def _events(self) -> int:
+        return sum(len(actor.pending) for actor in self.touched) + 2 * len(self.provisional)

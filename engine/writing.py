@@ -32,7 +32,9 @@ log = logging.getLogger("aipartnerupflow.engine")
 SAVE_DEADLINE = 10.0
 """Seconds after which those who wait for a commit are told that it is not known to be stored."""
 STALL = 0.5
-"""A commit that takes longer shows as degraded. Seconds."""
+"""A commit that takes longer than its size explains shows as degraded. Seconds."""
+ROWS_A_SECOND, BYTES_A_SECOND = 10_000, 10 << 20
+"""What any store takes in, however slow its disk."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two attempts to store the same."""
 
@@ -65,6 +67,7 @@ class Writing:
         self._committer = committer
         self._written = written
         self._began = 0.0
+        self._fair = STALL
         self._pause = FIRST_PAUSE
         self._reason = ""
         self._late: asyncio.TimerHandle | None = None
@@ -75,7 +78,7 @@ class Writing:
         """How it stands; seen within a second of the first sign."""
         if self._reason:
             return Health(self._reason)
-        if self.busy and self._loop.time() - self._began > STALL:
+        if self.busy and self._loop.time() - self._began > self._fair:
             return Health("the store has not answered for a while; waiting for it")
         return Health()
 
@@ -88,6 +91,7 @@ class Writing:
             self._done(turn, writes, writes, self._committer.commit(units))
             return
         self.busy = True
+        self._fair = STALL + turn.rows() / ROWS_A_SECOND + turn.payload / BYTES_A_SECOND
         self._late = self._loop.call_later(SAVE_DEADLINE, self._tell, turn)
         self._submit(turn, writes, writes)
 

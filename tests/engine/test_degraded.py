@@ -279,3 +279,13 @@ async def test_an_outage_again_and_again_ends_in_the_same_log(bench: Bench) -> N
         await asyncio.sleep(0.5)
     assert waiter.result() == "completed"
     assert bench.started() == [f"t{n}" for n in range(40)]
+
+
+async def test_a_commit_may_take_as_long_as_its_size_explains(bench: Bench) -> None:
+    bench.engine.hold()
+    bench.committer.mode, bench.committer.takes = "thread", 1.5
+    big = asyncio.create_task(bench.submit(fan(20_000)))
+    await asyncio.sleep(1)
+    assert bench.engine.health.degraded == ""
+    await bench.submit([{"id": "s", "name": "noop"}])
+    await big
