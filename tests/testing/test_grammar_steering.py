@@ -245,6 +245,9 @@ SOUND_CLAIMS: Logs = {
                  failed("a", "interrupted")],
     "cancelled at the claim": [*BEGUN, cancel_requested("a"), claimed("engine-2", 2),
                                cancelled("a", 1, stopped=False)],
+    "not looked for by who claims it in passing": [
+        *OVER, released("engine-2"), claimed("engine-3", 3),
+        taken_over("a", engine="engine-3", epoch=3), completed("a")],
     "others start meanwhile": [*running("r(x)", "a", "b"), started("a"), claimed("engine-2", 2),
                                started("b"), taken_over("a", engine="engine-2", epoch=2)],
 }  # fmt: skip
@@ -255,6 +258,7 @@ BROKEN_CLAIMS: Broken = {
                     attempt_failed("a", NOON))},
     "a take-over lasts until the next claim": (
         [*FOUND, claimed("engine-3", 3), completed("a")], "which nobody has taken over"),
+    "a release of what was found": ([*FOUND, released("engine-2")], "released while a runs"),
     "taken over from nobody": (
         [*BEGUN, taken_over("a")], "attempt.taken_over of a, whose engine has not changed"),
     "taken over twice": (
