@@ -39,7 +39,11 @@ class Departure:
         actor.abandon(error)
 
     def forget(self, actor: Actor) -> None:
-        """The tree is not run here any more."""
+        """The tree is not run here any more, and nothing of it runs."""
+        self._leave(actor)
+        self._engine.starter.forget(actor)
+
+    def _leave(self, actor: Actor) -> None:
         if actor.driven:
             actor.driven = False
             del self._engine.actors[actor.tree.id]
@@ -49,8 +53,9 @@ class Departure:
     def let_go(self, actor: Actor) -> Stops:
         """Stop everything that runs for the tree; nothing is written."""
         engine = self._engine
-        self.forget(actor)
+        self._leave(actor)
         calls = engine.supervisor.forget(engine.starter.take_back(actor))
+        engine.starter.forget(actor)
         return [(call, engine.in_background(engine.backend.stop(call))) for call in calls]
 
     async def release(self, actors: Sequence[Actor]) -> None:

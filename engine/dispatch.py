@@ -61,9 +61,19 @@ class Dispatch:
     def free(self, keys: tuple[Key, ...]) -> None:
         """Give back what `take` took."""
         for key in keys:
-            self._used[key] -= 1
+            left = self._used[key] - 1
+            if left:
+                self._used[key] = left
+            else:
+                del self._used[key]
             if key in self._parked:
                 self._freed.add(key)
+
+    def unlimit(self, key: Key) -> None:
+        """Nobody needs this limit any more, unless somebody still holds or waits for a slot."""
+        if key not in self._used and not self._parked.get(key):
+            self._limits.pop(key, None)
+            self._parked.pop(key, None)
 
     def forget(self, owner: "Actor") -> None:
         """Drop all that a tree has queued or parked."""

@@ -74,6 +74,18 @@ class Starter:
             self._dispatch.forget(actor)
         return [active.call for active in taken]
 
+    def forget(self, actor: Actor) -> None:
+        """The tree is not run here any more: its limits go, and its keys where nobody else has
+        them.
+        """
+        tree = actor.tree
+        if tree.options.limit is not None:
+            self._dispatch.unlimit(("tree", tree.id))
+        if tree.keyed:
+            asked = (task.spec.policy.concurrency for task in tree.live())
+            for key in {concurrency.key for concurrency in asked if concurrency is not None}:
+                self._dispatch.unlimit(("key", key))
+
     def offer(self, actors: Iterable[Actor]) -> None:
         """Queue up what has become ready."""
         for actor in actors:
