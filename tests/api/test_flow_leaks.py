@@ -18,6 +18,8 @@ BYTES_A_CYCLE = 300
 """Noise of the allocator; one forgotten tree weighs some twenty times that."""
 MOST_TIMERS = 200
 """Those of trees that have gone are swept out now and then."""
+MOST_THREADS = 32 + 10
+"""The pool for executors that block, and a few for the loop and the store."""
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +65,6 @@ def held(engine: Engine) -> dict[str, int]:
     return {
         "files": len(os.listdir("/proc/self/fd")),
         "tasks": len(asyncio.all_tasks()),
-        "threads": threading.active_count(),
         "trees": len(engine.actors),
         "attempts": engine.starter.active,
         "watched": len(engine.supervisor._watched),
@@ -102,4 +103,5 @@ async def test_a_thousand_trees_that_are_cancelled_leave_nothing_behind(db: Sess
         after = held(engine)
         assert {name: after[name] for name in before if after[name] > before[name]} == {}
         assert len(engine.timers) <= MOST_TIMERS
+        assert threading.active_count() <= MOST_THREADS
         assert total < 200 * BYTES_A_CYCLE, f"{total} bytes\n{where}"
