@@ -56,9 +56,12 @@ class TreeHandle:
 
         A failed tree does not raise; a tree that the engine of this flow let go of does.
         """
-        if self._actor is not None:
-            return await asyncio.shield(self._actor.waiter())
-        return (await self._store.settled(self.id)).status
+        engine = self._store.running_engine()
+        if engine is not None:
+            self._actor = engine.actors.get(self.id, self._actor)
+        if self._actor is None or self._actor.tree.settled:  # it may have been re-run since
+            return (await self._store.settled(self.id)).status
+        return await asyncio.shield(self._actor.waiter())
 
     async def tasks(self) -> list[Task]:
         """All tasks in creation order, as they stand now."""
@@ -109,10 +112,7 @@ class TreeHandle:
         A tree that had settled is driven by the flow of this loop, where there is one.
         """
         said = {"way": way, "tasks": list(tasks), "reason": reason}
-        version = await self._steer("rerun", said)
-        engine = self._store.running_engine()
-        self._actor = None if engine is None else engine.actors.get(self.id)
-        return version
+        return await self._steer("rerun", said)
 
     async def plan(self, way: str = "failed", tasks: Sequence[str] = ()) -> Plan:
         """What `rerun` would do, without doing it: ids that are reopened, may run, are kept."""
