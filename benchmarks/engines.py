@@ -79,7 +79,7 @@ def _rate(place: Place, shares: list[int]) -> float:
             process.stdin.write("go\n")
             process.stdin.flush()
         spans = [json.loads(process.communicate()[0]) for process in processes]
-    took = max(end for _, end in spans) - min(begin for begin, _ in spans)
+    took = float(max(end for _, end in spans) - min(begin for begin, _ in spans))
     return sum(shares) * 10 / took
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,4 +70,9 @@ async def share(url: str, trees: str, which: str) -> None:
 
 if __name__ == "__main__":
     step, *arguments = sys.argv[1:]
-    asyncio.run({"leave": leave, "resume": resume, "share": share}[step](*arguments))
+    steps: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+        "leave": leave,
+        "resume": resume,
+        "share": share,
+    }
+    asyncio.run(steps[step](*arguments))

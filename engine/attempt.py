@@ -71,7 +71,7 @@ class Attempt:
             self._actor.apply(facts)
             return self._actor if facts else None, None
 
-        if self._engine.drives(self._actor):
+        if self._actor.driven:
             self._engine.post(decision)
 
     async def save(self, checkpoint: Raw) -> None:
@@ -96,12 +96,12 @@ class Attempt:
     async def _say(self, facts: Callable[[Tree, Stamp], list[AnyEvent]], size: int = 0) -> None:
         """Decide in the next turn; returns once it is durable."""
         actor = self._actor
-        if not self._engine.drives(actor):
+        if not actor.driven:
             raise InvalidTransition(f"attempt {self._attempt} of {self._task} is over")
 
         def decision(turn: "Turn") -> tuple["Actor | None", None]:
             turn.payload += size
-            if not self._engine.drives(actor):
+            if not actor.driven:
                 raise InvalidTransition(f"attempt {self._attempt} of {self._task} is over")
             actor.apply(facts(actor.tree, turn.stamp(actor)))
             return actor, None

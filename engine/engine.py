@@ -13,8 +13,9 @@ from typing import Any
 
 from ..domain import decide
 from ..domain.decide import Stamp
-from ..domain.errors import ApflowError, SlotTaken, StoreUnavailable
+from ..domain.errors import ApflowError, StoreUnavailable
 from ..domain.time import to_text
+from .acting import Acting
 from .actor import Actor
 from .commit import Committer
 from .departure import Departure
@@ -69,6 +70,7 @@ class Engine:
         self.timers = Timers(clock, self._schedule)
         self._writing = Writing(self.loop, committer, self._written)
         self._departure = Departure(self)
+        self._acting = Acting(self, self._report)
         self._reports: list[tuple[Call, Outcome]] = []
         self._commands: list[tuple[Decision, asyncio.Future[Any], bool]] = []
         self._soon: list[tuple[Actor, int]] = []
@@ -90,10 +92,6 @@ class Engine:
         """Whether new work is taken on, and if not, why."""
         return self._writing.health
 
-    def drives(self, actor: Actor) -> bool:
-        """Whether the tree is (still) in this engine's hands."""
-        return actor.driven
-
     def hold(self) -> None:
         """Start nothing, whatever is ready, until `go`; what runs goes on."""
         self.starter.held = True
@@ -102,8 +100,6 @@ class Engine:
         """Start what is ready again."""
         self.starter.held = False
         self._schedule()
-
-    # -- what others ask
 
     async def command(self, decision: Decision) -> Any:
         """Decide in the next turn; returns the answer once it is durable. Raises what it raised.
@@ -234,8 +230,6 @@ class Engine:
                 turn.touch(actor)
             turn.answers.append(Answer(future, actor, value, patient))
 
-    # -- committing
-
     def _commit(self, turn: Turn) -> None:
         writes = [Write(a, (a.to_append(),)) for a in turn.touched if a.pending]
         for actor, start in turn.provisional.items():
@@ -245,71 +239,23 @@ class Engine:
                 self.timers.arm(actor)
         if not writes:
             self._quiet.set()
-            self._begin(turn)
-            self._answer(turn, {})
+            self._acting.begin(turn, {})
             return
         idle = self.starter.active == len(turn.launches)
         self._writing.write(turn, writes, idle=idle)
 
     def _written(self, turn: Turn, writes: Sequence[Write]) -> None:
-        """The commit's outcome is known: act on it."""
+        """The commit's outcome is known: act on it, then decide what came up meanwhile."""
         self._quiet.set()
-        failures: dict[Actor, ApflowError] = {}
-        for write in writes:
-            if write.error is None:
-                self._stored(turn, write)
-                continue
-            if write.start is not None:
-                self.starter.refused(write.start)
-                if isinstance(write.error, SlotTaken):
-                    continue
-            failures[write.actor] = write.error
-            self.lose(write.actor, write.error)
-        self._begin(turn)
-        self._answer(turn, failures)
-        for actor in turn.touched:
-            if actor.tree.settled and actor not in failures and actor.driven:
-                self._finish(actor)
+        self._acting.written(turn, writes)
         if self._again:
             self._again = False
             self._schedule()
 
-    def _stored(self, turn: Turn, write: Write) -> None:
-        actor = write.actor
-        if write.start is None:
-            actor.committed()
-        elif actor.driven:
-            self.starter.accepted(write.start)
-            turn.launches.append((actor, write.start.call))
-        else:
-            self.starter.refused(write.start)
-        if actor.tree.cancels and actor.driven:
-            self.supervisor.end_cancelled(actor)
-
-    def _begin(self, turn: Turn) -> None:
-        """Call the executors whose starts are durable."""
-        for actor, call in turn.launches:
-            if actor.driven:
-                task = actor.tree.task(call.task)
-                assert task is not None
-                self.supervisor.began(actor, call, task.spec.policy)
-                self.backend.start(call, self._report)
-
-    def _answer(self, turn: Turn, failures: dict[Actor, ApflowError]) -> None:
-        for answer in turn.answers:
-            if answer.future.done():
-                continue
-            error = failures.get(answer.actor) if answer.actor is not None else None
-            if error is not None:
-                answer.future.set_exception(error)
-            else:
-                answer.future.set_result(answer.value)
-
-    def _finish(self, actor: Actor) -> None:
+    def finish(self, actor: Actor) -> None:
+        """The tree has settled, durably."""
         self._departure.forget(actor)
         actor.settle()
-
-    # -- letting go
 
     def lose(self, actor: Actor, error: ApflowError) -> None:
         """The state is ahead of the store, or somebody else's: drop it, and what runs for it."""

@@ -115,7 +115,7 @@ class Supervisor:
             watched.timers.append(loop.call_at(at, self._listen, watched, silence, heard))
 
     def _end(self, watched: _Watched, error: ErrorInfo | None, *, final: bool = False) -> None:
-        if watched.ending or not self._engine.drives(watched.actor):
+        if watched.ending or not watched.actor.driven:
             return
         watched.ending = True
         self._engine.in_background(self._stop(watched, error, final))
@@ -126,7 +126,7 @@ class Supervisor:
         stopped = await self._backend.stop(call)
 
         def decision(turn: "Turn") -> tuple["Actor | None", None]:
-            if not self._engine.drives(actor):
+            if not actor.driven:
                 return None, None
             self._engine.attempt_ended(call)
             tree = actor.tree

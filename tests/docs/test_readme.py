@@ -5,7 +5,8 @@ from pathlib import PurePosixPath
 
 from aipartnerupflow import __version__
 from aipartnerupflow.api import problems, settings_sources
-from aipartnerupflow.api.cli.app import app
+from aipartnerupflow.api.cli.app import COMMANDS
+from aipartnerupflow.api.cli.options import app
 from tests.support import pages
 from tests.support.repository import ROOT, files, pyproject
 
@@ -77,6 +78,7 @@ def test_the_version_has_its_entry() -> None:
 
 
 def test_every_command_is_told() -> None:
+    assert COMMANDS, "the modules that enter the commands"
     commands = {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
     assert commands == set(re.findall(r"^\| `apflow (\w+)", CLI, re.MULTILINE))
     listed = re.findall(r"command `apflow`: ([^.]+)\.", CHANGELOG)

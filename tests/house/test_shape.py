@@ -10,7 +10,9 @@ MODULE_LINES = 300
 FUNCTION_LINES = 50
 
 # What may be longer, how long, and why: {"engine/x.py": (340, "…"), "engine/x.py:run": (60, "…")}
-LONGER: dict[str, tuple[int, str]] = {}
+LONGER: dict[str, tuple[int, str]] = {
+    "domain/events.py": (330, "the register of all facts, one short class each"),
+}
 
 
 @cache

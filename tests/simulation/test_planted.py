@@ -13,11 +13,13 @@ from aipartnerupflow.adapters.journal.memory import MemoryRecorder
 from aipartnerupflow.domain import readiness
 from aipartnerupflow.domain.events import AnyEvent
 from aipartnerupflow.domain.specs import idempotency_key
-from aipartnerupflow.domain.tree import Tree
+from aipartnerupflow.domain.tree import Task, Tree
 from aipartnerupflow.engine.actor import Actor
-from aipartnerupflow.engine.engine import Engine
+from aipartnerupflow.engine.ports import Call
+from aipartnerupflow.engine.starting import Starter
 from aipartnerupflow.engine.timers import Timers
 from aipartnerupflow.engine.turn import Turn
+from aipartnerupflow.engine.writing import Writing
 from aipartnerupflow.projections.status import Changes, changes
 from tests.support.simulation.cases import simulated
 
@@ -102,25 +104,26 @@ def key_of_an_attempt(patch: pytest.MonkeyPatch) -> None:
 
 def call_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     """Executors are called while their starts are on the way to the store."""
-    commit = Engine._commit
+    launch = Starter.launch
 
-    def hasty(self: Engine, turn: Turn) -> None:
-        self._begin(turn)
-        turn.launches.clear()
-        commit(self, turn)
+    def hasty(self: Starter, turn: Turn, actor: Actor, task: Task, call: Call, *more: Any) -> None:
+        self._engine.backend.start(call, _nothing)
+        launch(self, turn, actor, task, call, *more)
 
-    patch.setattr(Engine, "_commit", hasty)
+    patch.setattr(Starter, "launch", hasty)
 
 
 def answer_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     """Whoever asked is told that it is done before it is."""
-    commit = Engine._commit
+    write = Writing.write
 
-    def hasty(self: Engine, turn: Turn) -> None:
-        self._answer(turn, {})
-        commit(self, turn)
+    def hasty(self: Writing, turn: Turn, *more: Any, **options: Any) -> None:
+        for answer in turn.answers:
+            if not answer.future.done():
+                answer.future.set_result(answer.value)
+        write(self, turn, *more, **options)
 
-    patch.setattr(Engine, "_commit", hasty)
+    patch.setattr(Writing, "write", hasty)
 
 
 def slots_without_end(patch: pytest.MonkeyPatch) -> None:
