@@ -26,6 +26,7 @@ from .heads import Heads, numbered
 from .journal import PAGE, Batch, EventJournal, Row
 from .mapper import StructMapper
 from .postgres_arrays import Texts
+from .postgres_bounded import SilentServer
 from .postgres_connect import (
     IDLE_TIMEOUT,
     Datastore,
@@ -205,7 +206,7 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         return self.query(_sql.position)[0][0] or 0
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
-        """Rows of a statement that changes nothing, for the read models too.
+        """Rows of a statement that may be carried out twice, for the read models too.
 
         Pooled connections that a restarted server has left behind are passed over.
         """
@@ -218,8 +219,8 @@ class PostgresRecorder(library.PostgresProcessRecorder):
                 try:
                     cursor = connection.cursor(binary=True, row_factory=tuple_row)
                     return cursor.execute(query(sql), storable(parameters), prepare=True).fetchall()
-                except psycopg.OperationalError:
-                    if not connection.closed or not left:
+                except psycopg.OperationalError as error:
+                    if not connection.closed or not left or isinstance(error, SilentServer):
                         raise
                 finally:
                     pool.putconn(connection)

@@ -17,6 +17,10 @@ from psycopg.rows import Row
 RV = TypeVar("RV")
 
 
+class SilentServer(psycopg.OperationalError):
+    """Another connection would not do better."""
+
+
 class Bounded(Connection[Row]):
     """Gives up, and is closed, where nothing moves in either direction for ``patience`` seconds."""
 
@@ -37,9 +41,7 @@ class Bounded(Connection[Row]):
                     deadline = time.monotonic() + self.patience
                 elif time.monotonic() > deadline:
                     self.pgconn.finish()
-                    raise psycopg.OperationalError(
-                        f"the server said nothing for {self.patience:g} seconds"
-                    )
+                    raise SilentServer(f"the server said nothing for {self.patience:g} seconds")
                 wanted = gen.send(ready)
         except StopIteration as end:
             value: RV = end.value

@@ -372,6 +372,25 @@ def test_the_server_process_of_a_save_that_was_given_up_ends_before_it_is_told(
         journal.append([[saved("alone", 1)]])
 
 
+def test_who_reads_from_a_server_that_says_nothing_does_not_try_one_connection_after_the_other(
+    postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(Holding(tmp_path, postgres_dsn)) as way, opened(way.dsn) as journal:
+        pool = journal.recorder.store.pool  # type: ignore[attr-defined]
+        pool.open()
+        held = [pool.getconn() for _ in range(3)]
+        for connection in held:
+            connection.patience = 1.0
+            pool.putconn(connection)
+        way.holds = True
+
+        def read() -> None:
+            with pytest.raises(StoreUnavailable, match="said nothing"):
+                journal.position()
+
+        assert took(read) < 1.9
+
+
 class Slow(Proxy):
     """Lets through 64 KB at a time."""
 
