@@ -74,6 +74,9 @@ def lost(log: Sequence[Recorded], acks: Acks) -> Iterator[str]:
         yield f"{count} acknowledged event(s) lost: {told}"
     submitted = {r.tree for r in log if isinstance(r.event, e.TreeSubmitted)}
     yield from (f"the submission of {tree} is lost" for tree in acks.submitted - submitted)
+    saves = Counter(told.task for told in stored.elements() if told.topic == "task.saved")
+    for task, count in (acks.saves - saves).items():
+        yield f"{count} acknowledged checkpoint(s) of {task} lost"
     created = {r.tree for r in log if r.version == 1}
     for tree in created & acks.denied.keys():
         yield f"{tree} was answered with {acks.denied[tree]}, but it is stored"

@@ -39,7 +39,8 @@ LINGER = 0.1
 def machine() -> Sequence[str] | None:
     """What starts a command in a pid namespace of its own; None where that is not allowed."""
     as_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    command = ["unshare", *as_user, "--pid", "--fork", "--kill-child", "--mount-proc"]
+    apart = ["unshare", *as_user, "--pid", "--fork", "--kill-child", "--mount-proc"]
+    command = ["setpriv", "--pdeathsig", "KILL", *apart]  # it must not outlive who started it
     try:
         tried = subprocess.run([*command, "true"], check=False, capture_output=True)
     except FileNotFoundError:

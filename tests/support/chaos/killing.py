@@ -16,6 +16,8 @@ from tests.support.chaos.programs import LOOK, STAGES, Nursery, Program, ended, 
 from tests.support.chaos.tally import Tally
 
 KILLS_A_ROUND = 60
+JUMPY = 0.3
+"""So many programs have a clock that is set again and again."""
 COLD = 0.1
 """So many programs begin with loading their modules, as they do in life."""
 
@@ -72,7 +74,8 @@ class _Round:
         self._tally.add(f"{self._place.kind} events", len(log))
 
     def _program(self) -> AbstractContextManager[Program]:
-        plan = Plan(self._place.url, self._seed)
+        jumps = self._rng.randrange(1 << 30) if self._rng.random() < JUMPY else None
+        plan = Plan(self._place.url, self._seed, jumps=jumps)
         if self._rng.random() < COLD:
             return program(self._folder, plan)
         return self._quick.program(self._folder, plan)

@@ -52,6 +52,7 @@ class Acks:
         self.told: Counter[Told] = Counter()
         self._ends: list[tuple[Told, str]] = []
         self.saved: dict[Attempt, int] = {}
+        self.saves: Counter[str] = Counter()
         self.faults: list[str] = []
         for words in _lines(path):
             self._take(*words)
@@ -72,6 +73,7 @@ class Acks:
                 self._ends.append((event, end))
             case "saved", (task, generation, number, step):
                 self.saved[Attempt(tree, task, int(generation), int(number))] = int(step)
+                self.saves[task] += 1
             case "found", (task, generation, number, step):
                 self._found(Attempt(tree, task, int(generation), int(number)), int(step))
             case _:
@@ -117,7 +119,11 @@ def _key_faults(runs: dict[Attempt, Run]) -> list[str]:
         keys[attempt.task, attempt.generation].add(run.key)
         owners[run.key].add((attempt.task, attempt.generation))
     return [
-        *(f"{task} ran under {len(found)} keys" for task, found in keys.items() if len(found) > 1),
+        *(
+            f"{task} ran under {len(them)} keys"
+            for (task, _), them in keys.items()
+            if len(them) > 1
+        ),
         *(f"the key {key} is shared by {of}" for key, of in owners.items() if len(of) > 1),
     ]
 

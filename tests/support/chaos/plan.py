@@ -9,7 +9,8 @@ class Plan(Struct, omit_defaults=True):
     ``beside`` is how many at a time, ``smallest`` and ``largest`` how many tasks they have, which
     sleep ``slower`` times as long as the forest says. With ``watch`` it takes up trees of dead
     engines, with leases of so many seconds, and stays until nothing is open. ``stands``: it says so
-    and waits a moment inside a transaction, once. ``trouble`` befalls the store so many ``times``
+    and waits a moment inside a transaction, once. With ``jumps`` its clock is set again and again,
+    from that seed. ``trouble`` befalls the store so many ``times``
     and ``lasts`` so many seconds; the store is copied to ``kept.db`` at the end.
     """
 
@@ -24,6 +25,7 @@ class Plan(Struct, omit_defaults=True):
     slower: float = 1.0
     watch: float | None = None
     stands: bool = False
+    jumps: int | None = None
     trouble: str = ""
     times: int = 3
     lasts: float = 1.0

@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import importlib
 import os
+import random
 import shutil
 import signal
 import struct
@@ -38,6 +39,7 @@ from aipartnerupflow.engine.engine import Engine
 from aipartnerupflow.engine.lifecycle import NewTree, create, resume
 from aipartnerupflow.engine.takeover import Watch
 from tests.support.chaos import forest
+from tests.support.chaos.clocks import set_clock
 from tests.support.chaos.jobs import ledger
 from tests.support.chaos.plan import Plan
 from tests.support.chaos.troubles import trouble
@@ -183,6 +185,9 @@ async def main(plan: Plan) -> None:
         fencing().stand_in_transaction(store, partial(say, "standing"))
     say("opened")
     async with store.engine() as engine:
+        if plan.jumps is not None:
+            engine.in_background(set_clock(random.Random(plan.jumps)))
+            await asyncio.sleep(0)
         driver = Driver(plan, store, engine)
         say("resuming")
         await driver.resume()
