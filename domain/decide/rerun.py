@@ -1,6 +1,6 @@
 """Tasks that ended are to run again: which ones, and what comes with them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -33,12 +33,13 @@ def plan(tree: Tree, way: str, ids: Sequence[str] = ()) -> Plan:
     """
     again = _asked(tree, way, ids)
     _require_possible(tree, again)
-    if not any(tree.at_n(n).is_over for n in again):
+    outlook = _Outlook(tree, {n for n in again if tree.at_n(n).is_over})
+    outlook.reopen_groups()
+    outlook.give_up_groups()
+    tasks, over = list(tree.live()), outlook.over
+    runs = [t for t in tasks if not t.is_group and outlook.would_run(t)]
+    if not any(t.n in over for t in runs):
         raise InvalidTransition(f"nothing of tree {tree.id} is to be run again")
-    over = {n for n in again if tree.at_n(n).is_over}
-    blocked = _groups_above(tree, over)
-    tasks = list(tree.live())
-    runs = [t for t in tasks if not t.is_group and _would_run(t, over, blocked)]
     return Plan(
         tuple(t.spec.id for t in tasks if t.n in over),
         tuple(t.spec.id for t in runs),
@@ -132,42 +133,84 @@ def _require_possible(tree: Tree, again: set[int]) -> None:
         raise InvalidTransition(f"tree {tree.id} is being cancelled. Wait until it has settled.")
 
 
-def _groups_above(tree: Tree, over: set[int]) -> set[int]:
-    """Adds the groups that ended and get an open child again; returns what stays blocked."""
-    while True:
-        blocked = _blocked(tree, over)
-        groups = {
-            task.parent
-            for task in tree.live()
-            if task.parent >= 0 and (task.n in over or _is_open(task, blocked))
-        }
-        new = {n for n in groups - over if tree.at_n(n).is_group and tree.at_n(n).is_over}
-        if not new:
-            return blocked
-        over |= new
+class _Outlook:
+    """What would be blocked and what could run, were the tasks in ``over`` open again.
+
+    By task it is kept how many of those that it requires, or is in, keep it from starting for
+    ever, so that each edge is looked at a few times only, however many groups are reopened.
+    """
+
+    def __init__(self, tree: Tree, over: set[int]) -> None:
+        self.over = over
+        self._tree = tree
+        self._causes: dict[int, int] = {}
+        for task in tree.live():
+            if task.n not in over and task.status in _BAD:
+                self._spread(_requiring(task), 1)
+
+    def reopen_groups(self) -> None:
+        """Adds to ``over`` the groups that ended and get an open child again."""
+        todo = [t.n for t in self._tree.live() if t.n in self.over or self._is_open(t)]
+        for n in todo:  # grows
+            parent = self._tree.at_n(n).parent
+            if parent >= 0 and parent not in self.over:
+                group = self._tree.at_n(parent)
+                if group.is_group and group.is_over:
+                    todo.append(parent)
+                    todo.extend(self._reopen(group))
+
+    def give_up_groups(self) -> None:
+        """What requires a group of which a child will never complete is as good as blocked."""
+        given_up = set[int]()
+        todo = [t.n for t in self._tree.live() if self._never_completes(t)]
+        for n in todo:  # grows
+            parent = self._tree.at_n(n).parent
+            if parent >= 0 and parent not in given_up:
+                group = self._tree.at_n(parent)
+                if group.is_group and (parent in self.over or not group.is_over):
+                    given_up.add(parent)
+                    todo.append(parent)
+                    todo.extend(self._spread(_requiring(group), 1))
+
+    def would_run(self, task: Task) -> bool:
+        """Whether it is pending, or will be, and nothing keeps it from starting for ever."""
+        pending = task.n in self.over or isinstance(task.phase, Pending)
+        return pending and not self._is_blocked(task)
+
+    def _never_completes(self, task: Task) -> bool:
+        bad = task.n not in self.over and task.status in _BAD
+        return bad or self._is_blocked(task)
+
+    def _is_open(self, task: Task) -> bool:
+        return not task.is_over and not self._is_blocked(task)
+
+    def _is_blocked(self, task: Task) -> bool:
+        return bool(self._causes.get(task.n)) and (task.n in self.over or not task.is_over)
+
+    def _reopen(self, group: Task) -> list[int]:
+        """Returns what is free by it."""
+        self.over.add(group.n)
+        bad = group.status in _BAD
+        if not self._is_blocked(group):
+            return self._spread(_requiring(group), -1) if bad else []
+        self._spread(group.members or (), 1)
+        if not bad:
+            self._spread(_requiring(group), 1)
+        return []
+
+    def _spread(self, numbers: Iterable[int], step: int) -> list[int]:
+        """Each of these has a cause more or less; returns what changed, those behind it too."""
+        changed, todo = list[int](), list(numbers)
+        for n in todo:  # grows
+            task = self._tree.at_n(n)
+            before = self._is_blocked(task)
+            self._causes[n] = self._causes.get(n, 0) + step
+            if self._is_blocked(task) != before:
+                changed.append(n)
+                todo.extend(_requiring(task))
+                todo.extend(task.members or ())
+        return changed
 
 
-def _is_open(task: Task, blocked: set[int]) -> bool:
-    return not task.is_over and task.n not in blocked
-
-
-def _blocked(tree: Tree, over: set[int]) -> set[int]:
-    """What would still be blocked once the tasks in ``over`` are open again."""
-    todo = [t.n for t in tree.live() if t.n not in over and t.status in _BAD]
-    found = set[int]()
-    for n in todo:  # grows
-        task = tree.at_n(n)
-        behind = [edge >> 1 for edge in task.dependents or () if edge & 1]
-        if task.is_group and n in found:
-            behind.extend(task.members or ())
-        for m in behind:
-            if m not in found and (m in over or isinstance(tree.at_n(m).phase, Pending)):
-                found.add(m)
-                todo.append(m)
-    return found
-
-
-def _would_run(task: Task, over: set[int], blocked: set[int]) -> bool:
-    if task.n in blocked:
-        return False
-    return task.n in over or isinstance(task.phase, Pending)
+def _requiring(task: Task) -> Iterator[int]:
+    return (edge >> 1 for edge in task.dependents or () if edge & 1)
