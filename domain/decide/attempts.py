@@ -1,4 +1,8 @@
-"""Commands on single attempts: start, report, progress, checkpoint."""
+"""Commands on single attempts: start, report, progress, checkpoint.
+
+An attempt is named by its number and, where it may be of a former one, by its ``generation``:
+what was given up may still report when the task has been reopened and has an attempt 1 again.
+"""
 
 from msgspec import UNSET, Raw
 
@@ -6,7 +10,7 @@ from .. import events as e
 from ..errors import InvalidTransition
 from ..specs import ErrorInfo
 from ..time import later
-from ..tree import Running, Task, Tree
+from ..tree import Running, Task, Tree, Waiting
 from .retry import delay
 from .stamp import Stamp, known
 
@@ -48,10 +52,11 @@ def start(
 def complete(
     tree: Tree, id: str, attempt: int, stamp: Stamp, *,
     result: Raw | None = None, blob: str | None = None, size: int | None = None,
+    generation: int | None = None,
 ) -> list[e.AnyEvent]:  # fmt: skip
     """The attempt returned a result; a report that came too late changes nothing."""
     task = known(tree, id)
-    if (refusal := _refusal(tree, task, attempt, stamp)) is not None:
+    if (refusal := _refusal(tree, task, attempt, generation, stamp)) is not None:
         return refusal
     return [
         e.TaskCompleted(
@@ -64,14 +69,14 @@ def complete(
 def fail(
     tree: Tree, id: str, attempt: int, error: ErrorInfo, stamp: Stamp, *,
     safe: bool | None = None, retry_after: float | None = None, chance: float = 1.0,
-    final: bool = False,
+    final: bool = False, generation: int | None = None,
 ) -> list[e.AnyEvent]:  # fmt: skip
     """The attempt ended in an error: another one will follow, or the task failed with it.
 
     A task that was to end is cancelled by it. See `retry.delay`; with ``final`` none follows.
     """
     task = known(tree, id)
-    if (refusal := _refusal(tree, task, attempt, stamp)) is not None:
+    if (refusal := _refusal(tree, task, attempt, generation, stamp)) is not None:
         return refusal
     if task.n in tree.cancels:
         return [cancelled(task, stamp, stopped=True, reason=tree.cancels[task.n])]
@@ -91,10 +96,12 @@ def fail(
     return [failed(task, attempt, error, stamp)]
 
 
-def stopped(tree: Tree, id: str, attempt: int, stamp: Stamp, *, ended: bool) -> list[e.AnyEvent]:
+def stopped(
+    tree: Tree, id: str, attempt: int, stamp: Stamp, *, ended: bool, generation: int | None = None
+) -> list[e.AnyEvent]:
     """An attempt that was to end did so, or was given up; nothing where it is over already."""
     task = known(tree, id)
-    if not is_running(task, attempt) or task.n not in tree.cancels:
+    if not is_running(task, attempt, generation) or task.n not in tree.cancels:
         return []
     return [cancelled(task, stamp, stopped=ended, reason=tree.cancels[task.n])]
 
@@ -119,10 +126,11 @@ def deadline_of(task: Task) -> str | None:
 
 
 def progress(
-    tree: Tree, id: str, attempt: int, fraction: float, message: str, stamp: Stamp
-) -> list[e.AnyEvent]:
+    tree: Tree, id: str, attempt: int, fraction: float, message: str, stamp: Stamp, *,
+    generation: int | None = None,
+) -> list[e.AnyEvent]:  # fmt: skip
     """How far the attempt says it is; nothing where it is over."""
-    if not is_running(known(tree, id), attempt):
+    if not is_running(known(tree, id), attempt, generation):
         return []
     return [
         e.TaskProgressed(
@@ -132,10 +140,13 @@ def progress(
     ]  # fmt: skip
 
 
-def save(tree: Tree, id: str, attempt: int, checkpoint: Raw, stamp: Stamp) -> list[e.AnyEvent]:
+def save(
+    tree: Tree, id: str, attempt: int, checkpoint: Raw, stamp: Stamp, *,
+    generation: int | None = None,
+) -> list[e.AnyEvent]:  # fmt: skip
     """A checkpoint for the next attempt, should there be one."""
     task = known(tree, id)
-    if not is_running(task, attempt):
+    if not is_running(task, attempt, generation):
         raise InvalidTransition(
             f"task {task.spec.label}: attempt {attempt} is over, nothing was saved"
         )
@@ -151,16 +162,26 @@ def save(tree: Tree, id: str, attempt: int, checkpoint: Raw, stamp: Stamp) -> li
     ]
 
 
-def is_running(task: Task, attempt: int) -> bool:
+def is_running(task: Task, attempt: int, generation: int | None = None) -> bool:
     """Whether this attempt is the one that runs, with its executor called."""
+    if generation not in (None, task.generation):
+        return False
     return isinstance(task.phase, Running) and task.phase.called and task.attempt == attempt
 
 
-def _refusal(tree: Tree, task: Task, attempt: int, stamp: Stamp) -> list[e.AnyEvent] | None:
-    """None where the report may count, else what is recorded of it (at most 10 a task)."""
-    if is_running(task, attempt):
+def _refusal(
+    tree: Tree, task: Task, attempt: int, generation: int | None, stamp: Stamp
+) -> list[e.AnyEvent] | None:
+    """None where the report may count, else what is recorded of it (at most 10 a task).
+
+    Nothing of an attempt of a former generation: by its number it would seem to be another one.
+    """
+    if is_running(task, attempt, generation):
         return None
-    if task.is_group or not 1 <= attempt <= task.attempt:
+    if generation is not None and generation < task.generation:
+        return []
+    waits = isinstance(task.phase, Waiting) and attempt == task.attempt
+    if task.is_group or waits or not 1 <= attempt <= task.attempt:
         raise InvalidTransition(f"task {task.spec.label} has had no attempt {attempt} to report on")
     if tree.refused.get(task.n, 0) >= MAX_REFUSED:
         return []

@@ -43,10 +43,12 @@ def release(
     return [*facts, released]
 
 
-def lost(tree: Tree, id: str, attempt: int, stamp: Stamp) -> list[e.AnyEvent]:
+def lost(
+    tree: Tree, id: str, attempt: int, stamp: Stamp, *, generation: int | None = None
+) -> list[e.AnyEvent]:
     """What ran under a former engine was not found again; nothing where it is over."""
     task = known(tree, id)
-    if not is_running(task, attempt):
+    if not is_running(task, attempt, generation):
         return []
     return [_interrupted(tree, task, ENGINE_LOST, stamp)]
 
