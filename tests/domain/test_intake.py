@@ -232,15 +232,15 @@ class TestAllAtOnce:
             under_r("b", parent_id="nobody", inputs=[]),
             under_r("c", dependencies=["d"]),
             under_r("d", dependencies=["c"]),
-            under_r("e", retry={}, name=""),
+            under_r("e", retry={"max_attempts": 0}, name=""),
             {"id": "other", "name": "second root"},
         )
         assert sorted(faults_of(*documents)) == [
             ("bad_name", "e"),
+            ("bad_policy", "e"),
             ("bad_priority", "a"),
             ("cycle", "c"),
             ("malformed", "b"),
-            ("not_built", "/5"),
             ("self_dependency", "a"),
             ("several_roots", "other"),
             ("unknown_dependency", "a"),

@@ -99,12 +99,6 @@ def test_after_a_release_the_next_claim_has_nothing_to_interrupt() -> None:
     stream.when(claim, "engine-2").then(claimed("engine-2", 2))
 
 
-def test_attempts_can_be_interrupted_without_a_change_of_owner() -> None:
-    BUSY.when(interrupt, "shutdown").then(
-        interrupted("a", "shutdown"), interrupted("c", "shutdown")
-    )
-
-
 @pytest.mark.parametrize(
     "stream", [draft("r"), [*running("r"), started("r"), completed("r"), settled("completed")]]
 )

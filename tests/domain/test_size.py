@@ -1,11 +1,25 @@
 """Big, long and deep trees: nothing recurses, nothing is quadratic."""
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 
 import pytest
 from msgspec import json
 
-from aipartnerupflow.domain.decide import claim, complete, create, fail, follow, start, submit
+from aipartnerupflow.domain.decide import (
+    cancel_tree,
+    claim,
+    complete,
+    create,
+    fail,
+    follow,
+    plan,
+    rerun,
+    start,
+    stopped,
+    submit,
+)
 from aipartnerupflow.domain.errors import InvalidGraph
 from aipartnerupflow.domain.events import AnyEvent, Recorded
 from aipartnerupflow.domain.evolve import evolve, fold
@@ -193,3 +207,103 @@ def test_documents_may_be_nested_as_deep_as_trees_and_no_deeper() -> None:
 def test_a_tower_of_parents_is_refused_quickly_however_high() -> None:
     specs = [ROOT, *(leaf(n, parent=f"t{n - 1}" if n else "r") for n in range(50_000))]
     assert [fault.code for fault in check(specs, None)] == ["too_deep"]
+
+
+def wide(size: int) -> list[TaskSpec]:
+    return [ROOT, *(leaf(n) for n in range(size))]
+
+
+def fan(size: int) -> list[TaskSpec]:
+    return [*wide(size), leaf(size, *range(size))]
+
+
+def stages(size: int) -> list[TaskSpec]:
+    """Groups of one task each, of which every one needs the group before."""
+    specs = [ROOT]
+    for n in range(size // 2):
+        before = (Dependency(f"g{n - 1}"),) if n else ()
+        specs.append(TaskSpec(id=f"g{n}", name="g", parent="r"))
+        specs.append(TaskSpec(id=f"t{n}", name="work", parent=f"g{n}", dependencies=before))
+    return specs
+
+
+Shape = Callable[[int], list[TaskSpec]]
+SHAPES = pytest.mark.parametrize("shape", [wide, chain, fan, stages])
+
+
+def cancel_all(run: Run) -> None:
+    """Half of what can run does when the tree is asked to end."""
+    half = run.tree.fresh[::2]
+    run.tree.fresh = []
+    for n in half:
+        run.apply(start(run.tree, n, STAMP))
+    run.follow()
+    run.apply(cancel_tree(run.tree, STAMP))
+    for n in list(run.tree.cancels):
+        run.apply(stopped(run.tree, run.tree.at_n(n).spec.id, 1, STAMP, ended=True))
+    run.follow()
+    assert run.tree.settled == "cancelled"
+
+
+def fail_first(run: Run) -> None:
+    """What is started first fails, and all behind it is blocked."""
+    (first, *_) = run.tree.fresh
+    run.apply(start(run.tree, first, STAMP))
+    run.apply(fail(run.tree, run.tree.at_n(first).spec.id, 1, BROKEN, STAMP))
+    run.follow()
+    run.tree.fresh.remove(first)
+    run.to_the_end()
+    assert run.tree.settled == "failed"
+
+
+def run_again(run: Run, way: str) -> None:
+    """Planned, done, and on to the end."""
+    reopened = plan(run.tree, way).reopened
+    run.apply(rerun(run.tree, way, STAMP))
+    run.follow()
+    assert run.to_the_end().tree.settled == "completed"
+    assert all(run.tree.at_n(run.tree.index[id]).generation == 2 for id in reopened)
+
+
+def effort(work: Callable[[], object]) -> int:
+    """How many calls it takes: what time would tell, on a machine that has nothing else to do."""
+    calls = count()
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, argument: next(calls) if event != "return" else None)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return next(calls)
+
+
+@pytest.mark.parametrize("shape", [wide, chain])
+def test_a_cancel_of_ten_thousand_and_a_re_run_of_them_all(shape: Shape) -> None:
+    run = Run(shape(10_000))
+    cancel_all(run)
+    run_again(run, "all")
+    assert check_log(run.recorded()) == []
+    assert differences(fold("r", run.log), run.tree) == []
+
+
+def test_a_re_run_of_the_first_of_five_thousand_stages() -> None:
+    run = Run(stages(10_000))
+    fail_first(run)
+    run_again(run, "failed")
+    assert check_log(run.recorded()) == []
+    assert differences(fold("r", run.log), run.tree) == []
+
+
+@SHAPES
+def test_four_times_the_tree_is_four_times_the_work(shape: Shape) -> None:
+    def steps(size: int) -> tuple[int, int, int, int]:
+        one, other = Run(shape(size)), Run(shape(size))
+        return (
+            effort(lambda: cancel_all(one)),
+            effort(lambda: run_again(one, "all")),
+            effort(lambda: fail_first(other)),
+            effort(lambda: run_again(other, "failed")),
+        )
+
+    for small, big in zip(steps(500), steps(2_000), strict=True):
+        assert big < 4.5 * small

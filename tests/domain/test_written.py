@@ -10,7 +10,7 @@ from msgspec import Raw, json
 from aipartnerupflow.domain.errors import InvalidGraph
 from aipartnerupflow.domain.intake import read
 from aipartnerupflow.domain.specs import MAX_JSON_DEPTH, MAX_NAME, MAX_SPEC_BYTES, TaskSpec
-from aipartnerupflow.domain.written import FIELDS, NOT_BUILT, TOLERATED, depth
+from aipartnerupflow.domain.written import FIELDS, TOLERATED, depth
 from tests.domain.documents import R, counting, faults_of, refused, spec_of, taken_in, under_r
 
 
@@ -20,12 +20,6 @@ class TestFields:
         assert (fault.code, fault.where) == ("unknown_field", "/0")
         assert "'nmae'" in fault.message
         assert all(field in fault.message for field in FIELDS)
-
-    @pytest.mark.parametrize("field", sorted(NOT_BUILT))
-    def test_what_is_not_built_yet_is_refused_not_ignored(self, field: str) -> None:
-        (fault,) = refused(R | {field: None})
-        assert (fault.code, fault.where) == ("not_built", "/0")
-        assert repr(field) in fault.message
 
     def test_how_a_former_run_went_is_no_part_of_what_is_to_be_run(self) -> None:
         assert spec_of(R | dict.fromkeys(TOLERATED, "whatever")) == TaskSpec(id="r", name="root")
