@@ -59,8 +59,8 @@ class Departure:
         return [(call, engine.in_background(engine.backend.stop(call))) for call in calls]
 
     async def release(self, actors: Sequence[Actor]) -> None:
-        """See `Engine.release`. Where the store cannot be written the trees stay claimed, and are
-        taken up once this engine is seen to be gone.
+        """See `Engine.release`. Where the store cannot be written the trees stay claimed, and may
+        be taken up by this engine, or once it is seen to be gone.
         """
         try:
             async with asyncio.timeout(SAVE_DEADLINE):
@@ -72,11 +72,14 @@ class Departure:
             return
         leaving = {actor: self.let_go(actor) for actor in actors if actor.driven}
         waiting = [task for stops in leaving.values() for _, task in stops]
+        ids = {actor.tree.id for actor in leaving}
+        self._engine.leaving |= ids
         try:
             if waiting:
                 await asyncio.wait(waiting)
         finally:
             self._store(leaving)
+            self._engine.leaving -= ids
             for actor in actors:
                 actor.abandon(Released(actor.tree.id))
 

@@ -60,6 +60,7 @@ class Engine:
         self.liveness = liveness
         self.loop = asyncio.get_running_loop()
         self.actors: dict[str, Actor] = {}
+        self.leaving: set[str] = set()
         self.backend = backend
         self.clock = clock
         self.committer = committer

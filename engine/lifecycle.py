@@ -249,8 +249,18 @@ async def take(
             continue  # somebody else wrote meanwhile
 
 
+def is_undriven(engine: Engine, id: str, owner: str) -> bool:
+    """Whether the tree is claimed by this very engine, which has had to drop it all the same.
+
+    As when it let go of it while the store could not be told.
+    """
+    return owner == engine.name and id not in engine.actors and id not in engine.leaving
+
+
 def _require_free(engine: Engine, id: str, owner: str, released: bool) -> None:
-    if not released and engine.liveness.alive(owner) is not False:
+    if released or is_undriven(engine, id, owner):
+        return
+    if engine.liveness.alive(owner) is not False:
         raise OwnedElsewhere(id, owner)
 
 

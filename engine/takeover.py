@@ -5,8 +5,8 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from ..domain.errors import ApflowError, StaleVersion, StoreError
-from .lifecycle import take
+from ..domain.errors import ApflowError, NewerEvent, StaleVersion, StoreCorrupt, StoreError
+from .lifecycle import is_undriven, take
 from .ports import OpenTree
 
 if TYPE_CHECKING:
@@ -90,15 +90,15 @@ class Watch:
         for tree in engine.journal.open_work():
             if not tree.released and tree.engine not in alive:
                 alive[tree.engine] = engine.liveness.alive(tree.engine) is not False
-            if tree.released or not alive[tree.engine]:
+            if tree.released or not alive[tree.engine] or is_undriven(engine, tree.id, tree.engine):
                 found.append(tree)
         return found
 
     async def _take(self, tree: OpenTree) -> None:
         try:
             await take(self._engine, tree)
-        except StoreError:
-            raise
         except ApflowError as error:
+            if isinstance(error, StoreError) and not isinstance(error, StoreCorrupt | NewerEvent):
+                raise  # it may heal
             log.info("tree %s is left: %s", tree.id, error)
             self._refused[tree.id] = self._engine.loop.time() + GIVE_UP

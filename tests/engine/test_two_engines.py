@@ -8,10 +8,11 @@ import pytest
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import OwnedElsewhere, StaleVersion, StoreUnavailable
 from aipartnerupflow.engine.lifecycle import resume
+from aipartnerupflow.engine.mail import decision_of
 from aipartnerupflow.engine.ports import Call
 from aipartnerupflow.engine.takeover import Watch, beat, drop_what_others_took
 from tests.support.bench import Bench, Node, chain, fan, one, until
-from tests.support.works import Gate, endless
+from tests.support.works import Gate, endless, slow_to_stop
 
 
 @pytest.fixture
@@ -116,6 +117,52 @@ async def test_a_watch_goes_on_when_the_store_could_not_be_read(
     monkeypatch.setattr(bench.journal, "open_work", away)
     gate.open()
     await until(lambda: bench.topics()[-1] == "tree.settled")
+
+
+async def test_a_damaged_tree_does_not_keep_a_watch_from_the_others(
+    bench: Bench, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    for n in range(40):
+        await bench.submit([{"id": f"r{n}", "name": "gated"}])
+    bench.node.kill()
+    whole = bench.journal._streams["r0"].pop(0)
+    second = bench.boot("engine-2")
+    with caplog.at_level(logging.INFO):
+        await Watch(second.engine).scan()
+    assert len(second.engine.actors) == 39
+    assert "tree r0 is left: the history of tree r0 is damaged" in caplog.text
+    bench.journal._streams["r0"].insert(0, whole)
+    gate.open()
+    await until(lambda: len(bench.facts(e.TreeSettled)) == 39)
+
+
+async def test_what_could_not_be_released_in_bad_times_is_taken_up_again(
+    bench: Bench, gate: Gate
+) -> None:
+    actor = await bench.submit(one("gated"))
+    bench.journal.illness = StoreUnavailable("locked")
+    bench.engine.post(decision_of(bench.engine, bench.command("pause"), left=False))
+    await bench.engine.release([actor])
+    bench.journal.illness = None
+    await asyncio.sleep(2)
+    assert bench.engine.actors == {}
+    await Watch(bench.engine).scan()
+    await bench.ask("unpause")
+    gate.open()
+    await until(lambda: bench.topics()[-1] == "tree.settled")
+    assert claims(bench) == [("engine-1", 1), ("engine-1", 2)]
+
+
+async def test_what_is_about_to_be_released_is_not_taken_up_before_it_is(bench: Bench) -> None:
+    bench.on("slow_to_stop", slow_to_stop)
+    actor = await bench.submit(one("slow_to_stop"))
+    await until(lambda: bench.backend.running)
+    releasing = asyncio.create_task(bench.engine.release([actor]))
+    await asyncio.sleep(1)
+    await Watch(bench.engine).scan()
+    assert claims(bench) == [("engine-1", 1)]
+    await releasing
+    assert bench.topics()[-2:] == ["task.interrupted", "tree.released"]
 
 
 # -- being fenced
