@@ -141,6 +141,21 @@ async def test_a_place_is_freed_with_the_interruption_when_its_engine_died(bench
     await until(lambda: bench.topics("a")[-1] == "tree.settled")
 
 
+async def test_a_place_goes_with_the_tree_that_is_taken_from_a_living_engine(
+    bench: Bench,
+) -> None:
+    gate = Gate()
+    bench.on("gated", gate)
+    await bench.submit([{"id": "a", "name": "gated", **ONE}])
+    bench.boot("engine-2")
+    await resume(bench.engine, take_over=True)
+    assert bench.story("a") == ["task.started", "task.interrupted", "task.started"]
+    assert bench.journal.slots == {("a", "a"): "printer"}
+    gate.open()
+    await until(lambda: bench.topics("a")[-1] == "tree.settled")
+    assert bench.journal.slots == {}
+
+
 async def test_an_attempt_that_is_taken_over_keeps_its_place(bench: Bench) -> None:
     gate = Gate()
 
