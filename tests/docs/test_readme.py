@@ -11,6 +11,7 @@ from tests.support import pages
 from tests.support.repository import ROOT, files, pyproject
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUARANTEES = (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
 CLI = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
@@ -19,7 +20,7 @@ _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def test_each_promise_names_tests_that_are_there() -> None:
-    named = _TEST.findall(README)
+    named = [*_TEST.findall(README), *_TEST.findall(GUARANTEES)]
     assert named
     missing = [
         (file, name)
