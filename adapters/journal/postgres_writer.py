@@ -77,9 +77,7 @@ class Writer:
         Not so where the server answered, and waits for the next statement outside of a transaction.
         """
         held = self._held
-        if held is None:
-            return False
-        if not held.closed and held.info.transaction_status is TransactionStatus.IDLE:
+        if held is None or held.info.transaction_status is TransactionStatus.IDLE:
             return False
         self._doubtful = self._identity
         self.close()
