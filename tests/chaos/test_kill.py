@@ -17,6 +17,7 @@ SECONDS = 70.0
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_programs_that_are_killed_lose_nothing_and_repeat_nothing(
     tmp_path: Path, postgres_server: PostgresServer, tally: Tally
 ) -> None:

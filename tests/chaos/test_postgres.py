@@ -10,8 +10,15 @@ from tests.support.chaos.duel import Duel, machine
 from tests.support.chaos.places import PostgresPlace, looking_at
 from tests.support.chaos.plan import Plan
 from tests.support.chaos.server import RoughServer, rough_server
-from tests.support.chaos.storm import restarts, stillness, terminations, under_fire
+from tests.support.chaos.storm import (
+    lost_answers,
+    restarts,
+    stillness,
+    terminations,
+    under_fire,
+)
 from tests.support.chaos.tally import Tally
+from tests.support.proxies import proxy
 
 BACKENDS = 32
 LEASE = 3.0
@@ -32,6 +39,17 @@ def test_a_storm_of_ended_connections_is_answered_truly_and_survived(
     under_fire(server.create_database(), tmp_path, tally, seed=1, troubles=[blow] * BACKENDS)
     assert tally.violations == []
     assert tally.counts["backends killed at work"] >= BACKENDS - 5
+
+
+@pytest.mark.slow
+def test_commits_whose_answers_are_lost_are_found_out_and_stored_once(
+    server: RoughServer, tmp_path: Path, tally: Tally
+) -> None:
+    dsn = server.create_database()
+    with proxy(tmp_path, dsn) as way:
+        blow = lost_answers(way, random.Random(5), tally, gap=0.15)
+        under_fire(dsn, tmp_path, tally, seed=5, troubles=[blow] * BACKENDS, way=way)
+    assert tally.violations == []
 
 
 @pytest.mark.slow

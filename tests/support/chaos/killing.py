@@ -18,6 +18,8 @@ from tests.support.chaos.tally import Tally
 KILLS_A_ROUND = 60
 JUMPY = 0.3
 """So many programs have a clock that is set again and again."""
+STUCK = 20.0
+"""Seconds in which some more events must be stored."""
 COLD = 0.1
 """So many programs begin with loading their modules, as they do in life."""
 
@@ -81,10 +83,13 @@ class _Round:
         return self._quick.program(self._folder, plan)
 
     def _hunt(self, victim: Program) -> bool:
-        """Kill it when its time has come; False where it came to its end before that."""
+        """Kill it when its time has come; False where it came to its end before that, or will
+        never come to it.
+        """
         due, how = self._trigger()
+        until = time.monotonic() + STUCK
         while not due(victim):
-            if not victim.running():
+            if not victim.running() or time.monotonic() > until:
                 return False
             time.sleep(LOOK)
         live = self._place.open_work()

@@ -15,8 +15,16 @@ from tests.support.chaos.places import PostgresPlace, SQLitePlace, looking_at
 from tests.support.chaos.plan import Plan
 from tests.support.chaos.powerloss import lose_power
 from tests.support.chaos.server import RoughServer
-from tests.support.chaos.storm import Trouble, restarts, stillness, terminations, under_fire
+from tests.support.chaos.storm import (
+    Trouble,
+    lost_answers,
+    restarts,
+    stillness,
+    terminations,
+    under_fire,
+)
 from tests.support.chaos.tally import Tally
+from tests.support.proxies import Proxy, proxy
 
 DUEL, SHORT = 180.0, 3.0
 """Seconds after which a duel must be over, and a lease that is quicker than the usual one."""
@@ -57,24 +65,32 @@ class Parts:
             lose_power(here, tally, seed=next(self._seeds), events=events, full=40)
 
     def storms(self, tally: Tally, seconds: float) -> None:
-        """The server ends connections all the time, and now and then is restarted or stopped."""
+        """The server ends connections all the time, answers are lost, and now and then the server
+        is restarted or stopped.
+        """
         for here in self._until(tally, seconds, "storm"):
             longest = min(seconds, LONGEST_STORM)
-            under_fire(
-                self._database(), here, tally,
-                seed=next(self._seeds), troubles=self._troubles(tally, longest),
-            )  # fmt: skip
+            dsn = self._database()
+            with proxy(here, dsn) as way:
+                under_fire(
+                    dsn, here, tally,
+                    seed=next(self._seeds), troubles=self._troubles(tally, longest, way), way=way,
+                )  # fmt: skip
 
-    def _troubles(self, tally: Tally, seconds: float) -> Iterator[Trouble]:
+    def _troubles(self, tally: Tally, seconds: float, way: Proxy) -> Iterator[Trouble]:
         until = time.monotonic() + seconds
-        ending = terminations(self._rng, tally, gap=0.2)
+        often = (
+            terminations(self._rng, tally, gap=0.2),
+            terminations(self._rng, tally, gap=0.2),
+            lost_answers(way, self._rng, tally, gap=0.2),
+        )
         rare = (
             restarts(self._server, tally),
             stillness(self._server, tally, seconds=4),
             stillness(self._server, tally, seconds=14),
         )
         while time.monotonic() < until:
-            yield self._rng.choice(rare) if self._rng.random() < 0.03 else ending
+            yield self._rng.choice(rare if self._rng.random() < 0.03 else often)
 
     def duels(self, tally: Tally, seconds: float, *, trees: int, lease: float) -> None:
         """Two engines on one store, at least one duel; every other one as on two machines.

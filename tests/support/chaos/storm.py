@@ -12,10 +12,13 @@ from tests.support.chaos.plan import Plan
 from tests.support.chaos.programs import ended, program, wait_for
 from tests.support.chaos.server import RoughServer
 from tests.support.chaos.tally import Tally
+from tests.support.proxies import Proxy
 
 TREES = 100_000
 """More than it comes to."""
 BESIDE = 8
+DEAF = 0.02
+"""Seconds for which answers are lost."""
 HEALED = 60.0
 """Seconds within which everything must settle once the server is left in peace."""
 TERMINATE = (
@@ -30,12 +33,22 @@ Trouble = Callable[[PostgresPlace], None]
 
 
 def under_fire(
-    dsn: str, folder: Path, tally: Tally, *, seed: int, troubles: Iterable[Trouble]
+    dsn: str,
+    folder: Path,
+    tally: Tally,
+    *,
+    seed: int,
+    troubles: Iterable[Trouble],
+    way: Proxy | None = None,
 ) -> None:
-    """Run trees during all troubles, then in peace to the end, then look at what is left."""
+    """Run trees during all troubles, then in peace to the end, then look at what is left.
+
+    ``way`` is how the program comes to the server, if not straight.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    url = dsn if way is None else way.dsn
     with looking_at(PostgresPlace(dsn)) as place:
-        with program(folder, Plan(dsn, seed, trees=TREES, beside=BESIDE)) as running:
+        with program(folder, Plan(url, seed, trees=TREES, beside=BESIDE)) as running:
             wait_for(lambda: place.position() > 0, running)
             for trouble in troubles:
                 trouble(place)
@@ -66,6 +79,19 @@ def terminations(rng: random.Random, tally: Tally, *, gap: float) -> Trouble:
                 tally.add("backends killed at work")
                 return
         tally.add("backends killed idle", len(place.ask(TERMINATE, (WATCHER, True))))
+
+    return trouble
+
+
+def lost_answers(way: Proxy, rng: random.Random, tally: Tally, *, gap: float) -> Trouble:
+    """The server does what it is told, but its answers are lost, and the connections with them."""
+
+    def trouble(_: PostgresPlace) -> None:
+        time.sleep(rng.uniform(0, 2 * gap))
+        way.deaf = True
+        time.sleep(DEAF)
+        way.deaf = False
+        tally.add("times of lost answers")
 
     return trouble
 
