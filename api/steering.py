@@ -17,6 +17,7 @@ from ..engine.ports import Command
 from .encoding import as_json
 from .problems import Unanswered
 from .stores import Store
+from .wiring import owners_alive
 
 
 def command_of(
@@ -83,7 +84,7 @@ def why(store: Store, id: str) -> dict[str, str]:
     found = decide.why(tree, id)
     if found["reason"] not in ("slot", "concurrency", "retry", "running", "unclaimed"):
         return found
-    alive = None if tree.released else store.is_alive(tree.engine)
+    alive = None if tree.released else owners_alive(store, [tree.engine])[tree.engine]
     if alive is not False and not tree.released:
         return found | {"engine": tree.engine}
     missing = missing_executors(store.executors, tree)

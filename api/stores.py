@@ -128,14 +128,6 @@ class Store:
         """The time as it stands in events."""
         return to_text(self._clock.now())
 
-    def is_alive(self, engine: str) -> bool | None:
-        """Whether an engine lives; None where that cannot be told from here. Blocking."""
-        liveness = self._make_liveness()
-        try:
-            return liveness.alive(engine)
-        finally:
-            liveness.leave()
-
     @asynccontextmanager
     async def sender(self) -> AsyncIterator[Sender]:
         """Has commands carried out by whoever drives their trees, or does it itself."""
