@@ -172,7 +172,7 @@ def _block(tree: Tree, task: Task, by: int, harm: int, over: list[int], worse: l
     todo = [task]
     for one in todo:  # grows
         if one.phase is not PENDING:
-            if one.is_group and not one.is_over:
+            if one.is_group:
                 todo.extend(_members(tree, one))
         elif not one.blocked:
             one.blocker, one.harm = by, harm

@@ -193,7 +193,6 @@ class _Outlook:
         bad = group.status in _BAD
         if not self._is_blocked(group):
             return self._spread(_requiring(group), -1) if bad else []
-        self._spread(group.members or (), 1)
         if not bad:
             self._spread(_requiring(group), 1)
         return []
@@ -203,11 +202,12 @@ class _Outlook:
         changed, todo = list[int](), list(numbers)
         for n in todo:  # grows
             task = self._tree.at_n(n)
-            before = self._is_blocked(task)
-            self._causes[n] = self._causes.get(n, 0) + step
+            causes, before = self._causes.get(n, 0), self._is_blocked(task)
+            self._causes[n] = causes + step
             if self._is_blocked(task) != before:
                 changed.append(n)
                 todo.extend(_requiring(task))
+            if bool(causes) != bool(causes + step):  # though it has ended, for those below it
                 todo.extend(task.members or ())
         return changed
 

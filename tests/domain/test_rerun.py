@@ -451,11 +451,11 @@ class TestUnsettledTrees:
         self,
     ) -> None:
         stream = given(
-            running("r(cook)", "x", "g <- x", "g/h", "h/a", "g/b", "g/c"), did("r", "x"),
+            running("r(cook)", "x", "g <- x", "g/h", "h/a", "g/b", "g/c", "z"), did("r", "x"),
             started("a"), group_started("h"), group_started("g"), completed("a"), completed("h"),
-            started("b"), completed("b"),
+            started("b"), completed("b"), did("z"),
         )  # fmt: skip
-        assert planned(stream, "from", "x") == ("x h a b", "x a b c", "r")
+        assert planned(stream, "from", "x") == ("x h a b", "x a b c", "r z")
         again = stream.and_then(
             reopened("x"), reopened("h"), reopened("a"), reopened("b"), tree_reopened(),
             started("x", generation=2),
@@ -465,6 +465,9 @@ class TestUnsettledTrees:
             failed("x"), failed("g", "child_blocked", text.format("h")), settled("failed")
         )
         assert blocked(last) == {"h": "x", "a": "h", "b": "x", "c": "x"}
+        assert planned(last, "from", "z") == ("z", "z", "r")
+        assert blocked(last.and_then(reopened("z"), tree_reopened())) == blocked(last)
+        assert planned(last, "failed") == ("x g", "x a b c", "r z")
 
     def test_or_if_it_succeeds(self) -> None:
         stream = given(
