@@ -122,15 +122,15 @@ class EventJournal:
         while left:
             batches = self._batches(left)
             try:
-                position = self._record(left, batches)
-                break
+                return self._stored(given, self._record(left, batches))
             except (VersionTaken, StaleVersion, IdTaken, SlotTaken, CommandAnswered) as error:
                 rest = self._unknown.left(left)  # was it one's own earlier try?
                 if rest is left:
                     self._refuse(error, batches)
                 left = rest
-        else:
-            position = self._unknown.position()
+        return self._stored(given, self._unknown.position())
+
+    def _stored(self, given: Sequence[Append], position: int) -> int:
         self._unknown.forget(given)
         self.commits += 1
         return position
