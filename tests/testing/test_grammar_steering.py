@@ -307,6 +307,9 @@ SOUND_CANCELS: Logs = {
     "a group behind what is blocked by a failure": [
         *running("r(x)", "x", "y <- x", "g", "g/a <- y"), started("x"), failed("x"),
         group_started("g"), failed("g")],
+    "in a tree that nobody drives": [
+        *TWO, released(), cancelled("a"), group_started("r"), cancelled("r", 1),
+        settled("cancelled")],
     "a group before it begins": [*running("r(x)", "x", "g <- x", "g/a"), cancelled("a"),
                                  cancelled("g"), started("x")],
     "an optional dependency on what was cancelled": [
@@ -394,6 +397,9 @@ SOUND_PAUSES: Logs = {
         *running("r(x)", told(Policy(deadline=1.0))), paused(), started("a", called=False),
         failed("a", "deadline_exceeded")],
     "a wait ends": [*WAITS, paused(), at(NOON, completed("a"))],
+    "it ends with the tree": [
+        *running("r(x)"), started("r"), paused(), completed("r"), settled("completed"),
+        reopened("r"), tree_reopened(), started("r", generation=2)],
     "over a claim": [*ONE, paused(), claimed("engine-2", 2), unpaused(), started("a")],
 }  # fmt: skip
 BROKEN_PAUSES: Broken = {

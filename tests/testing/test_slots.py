@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import pytest
+from msgspec import structs
 
 from aipartnerupflow.domain.events import AnyEvent, Recorded
 from aipartnerupflow.domain.specs import Concurrency
@@ -20,7 +21,7 @@ from aipartnerupflow.testing.trees import (
 )
 
 ONE, TWO = Concurrency("k", 1), Concurrency("k", 2)
-NOON = "2026-01-01T12:00:00.000000Z"
+EARLY, NOON, LATE = (f"2026-01-01T{hour:02}:00:00.000000Z" for hour in (6, 12, 18))
 
 
 def store(*facts: tuple[str, AnyEvent]) -> Iterable[Recorded]:
@@ -29,6 +30,10 @@ def store(*facts: tuple[str, AnyEvent]) -> Iterable[Recorded]:
     for position, (tree, fact) in enumerate(facts, start=1):
         versions[tree] = versions.get(tree, 0) + 1
         yield Recorded(tree, versions[tree], fact, position)
+
+
+def at(moment: str, fact: AnyEvent) -> AnyEvent:
+    return structs.replace(fact, at=moment)
 
 
 def held(slot: Concurrency = ONE) -> AnyEvent:
@@ -65,7 +70,7 @@ def test_the_limit_is_that_of_the_task_that_starts() -> None:
 )
 def test_a_place_is_free_again_with_the_end_of_the_attempt(end: AnyEvent) -> None:
     assert slot_faults(store(("r", held()), ("r", end), ("s", held()))) == []
-    assert slot_faults(store(("r", held()), ("s", held()), ("r", end)))
+    assert slot_faults(store(("r", held()), ("s", at(NOON, held())), ("r", at(LATE, end))))
     assert slot_faults(store(("r", held()), ("r", end), ("r", end), ("s", held()), ("t", held())))
 
 
@@ -75,6 +80,46 @@ def test_a_place_is_free_again_with_the_end_of_the_attempt(end: AnyEvent) -> Non
 )  # fmt: skip
 def test_nothing_else_frees_it(other: AnyEvent) -> None:
     assert slot_faults(store(("r", held()), ("r", other), ("s", held())))
+
+
+END = completed("a")
+
+
+class TestOneTransaction:
+    """Ends and starts of one transaction count as one moment."""
+
+    def test_a_place_that_is_freed_in_it_may_be_taken_in_it(self) -> None:
+        assert (
+            slot_faults(store(("r", held()), ("s", at(NOON, held())), ("r", at(NOON, END)))) == []
+        )
+        assert slot_faults(
+            store(("r", held()), ("s", held()), ("s", progressed("a", 0.5)), ("t", END), ("r", END))
+        ) == []  # fmt: skip
+
+    def test_one_place_is_taken_once(self) -> None:
+        crowded = slot_faults(store(("r", held()), ("s", held()), ("t", held()), ("r", END)))
+        assert [fault[:4] for fault in crowded] == ["s v1", "t v1"]
+        free = (("r", held(TWO)), ("q", held(TWO)), ("s", held(TWO)), ("t", held(TWO)))
+        assert slot_faults(store(*free, ("r", END), ("q", END))) == []
+        assert slot_faults(store(*free, ("r", END)))
+
+    def test_a_tree_stands_in_it_once(self) -> None:
+        later = (("t", END), ("s", progressed("a", 0.5)), ("r", END))
+        assert slot_faults(store(("r", held()), ("s", held()), *later))
+
+    def test_a_place_of_another_key_is_another(self) -> None:
+        other = ("q", started("a", slot=Concurrency("other")))
+        assert slot_faults(store(("r", held()), other, ("s", held()), ("q", END)))
+
+    def test_what_ends_later_was_not_free(self) -> None:
+        took = ("s", at(NOON, held()))
+        assert slot_faults(store(("r", at(EARLY, held())), took, ("r", at(LATE, END))))
+        assert slot_faults(store(("r", at(EARLY, held())), took, ("r", at(NOON, END)))) == []
+
+    def test_a_tree_whose_time_stands_still_may_be_ahead(self) -> None:
+        assert slot_faults(
+            store(("r", at(LATE, held())), ("s", at(NOON, held())), ("r", at(LATE, END)))
+        ) == []  # fmt: skip
 
 
 def test_the_end_of_a_task_of_that_name_in_another_tree_frees_nothing() -> None:
