@@ -74,3 +74,17 @@ def test_a_slot_freed_for_one_who_waits_elsewhere_goes_to_the_next() -> None:
         if dispatch.take(e, (POOL, ("executor", "rare")) if e[3] == 1 else (POOL,))
     ]
     assert started == [2]
+
+
+def test_what_has_been_given_back_leaves_nothing_behind() -> None:
+    dispatch = offered(2, 0, 0, 0)
+    tree: Key = ("tree", "r")
+    dispatch.limit(tree, 1)
+    for n in range(3):
+        assert served(dispatch, (POOL, tree)) == [n]
+        dispatch.unlimit(tree)
+        assert tree in dispatch._limits
+        dispatch.free((POOL, tree))
+    assert served(dispatch) == []
+    dispatch.unlimit(tree)
+    assert (dispatch._used, dispatch._parked, dispatch._limits) == ({}, {}, {POOL: 2})

@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from aipartnerupflow.domain import events as e
-from aipartnerupflow.domain.errors import Released, StoreFull
+from aipartnerupflow.domain.errors import InvalidTransition, Released, StoreFull
 from aipartnerupflow.engine import actor as actor_module
 from aipartnerupflow.engine.actor import Actor
 from aipartnerupflow.engine.finishing import to_the_end
@@ -162,3 +163,39 @@ async def test_what_returns_on_being_stopped_by_a_release_counts(bench: Bench) -
     assert bench.story("a") == ["task.started", "task.completed"]
     assert bench.topics()[-1] == "tree.released"
     assert bench.started() == ["a"]
+
+
+async def test_who_saves_after_the_tree_was_let_go_is_told_that_it_is_over(bench: Bench) -> None:
+    calls: list[Call] = []
+
+    async def work(call: Call) -> None:
+        calls.append(call)
+        await asyncio.sleep(60)
+
+    bench.on("work", work)
+    actor = await bench.submit([{"id": "r", "name": "work"}])
+    await until(lambda: calls)
+    await bench.engine.release([actor])
+    before = bench.topics()
+    assert calls[0].port is not None
+    with pytest.raises(InvalidTransition, match="attempt 1 of r is over"):
+        await calls[0].port.save(Raw(b"{}"))
+    await calls[0].port.progress(0.5, "late")
+    assert bench.topics() == before
+
+
+@pytest.mark.parametrize("rounds", range(8))
+async def test_a_release_at_any_moment_of_a_preparation_gives_its_slot_back(
+    make_bench: MakeBench, rounds: int
+) -> None:
+    bench = make_bench(slots=1)
+    bench.executors.changed = {"n": 1}
+    actor = await bench.submit([{"id": "r", "name": "noop"}])
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    await bench.engine.release([actor])
+    await asyncio.sleep(1)
+    assert bench.topics()[-1] in ("tree.released", "tree.settled")
+    assert bench.engine.starter.active == 0
+    bench.executors.changed = None
+    assert await bench.run([{"id": "s", "name": "noop"}]) == "completed"

@@ -214,6 +214,17 @@ async def test_a_command_for_a_tree_that_settled_before_it_was_read_is_refused(
         done_of(bench.inbox.outcome(asked.command.id) or b"")
 
 
+async def test_an_owner_that_only_seemed_to_be_dead_is_asked_after_all(
+    bench: Bench, owner: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clerk = bench.boot("clerk")
+    alive, wrong = clerk.liveness.alive, iter([False])
+    monkeypatch.setattr(clerk.liveness, "alive", lambda engine: next(wrong, alive(engine)))
+    assert isinstance(await clerk.sender.send(bench.command("pause")), Done)
+    assert len(bench.inbox.commands) == 1
+    assert len(bench.facts(e.TreeClaimed)) == 1
+
+
 async def test_what_nobody_drives_is_done_without_a_letter(bench: Bench, owner: Node) -> None:
     await bench.engine.release(list(owner.engine.actors.values()))
     clerk = bench.boot("clerk")
