@@ -188,7 +188,7 @@ def _build(url: str, key: str, durability: str, writer: str) -> Store:
         journal, reads = _adapter("memory").open_memory()
     feed = _feed(scheme, journal)
     clock = SystemClock()
-    committer = Committer(journal, feed.wake, mode=writer)
+    committer = Committer(journal, feed.wake, mode=writer, free=journal.is_free)
     inbox = _inbox(scheme, journal)
 
     def make_liveness() -> Liveness:

@@ -29,13 +29,20 @@ class Committer:
     daemon that drains on `close`.
 
     ``mode``: ``auto`` (the caller may write inline when nobody else writes), ``inline`` or
-    ``thread`` force one way, for measuring.
+    ``thread`` force one way, for measuring. ``free`` says, without waiting, whether the store takes
+    a commit at once: a caller's loop must not stand still for another process.
     """
 
     def __init__(
-        self, journal: Journal, committed: Callable[[], None], *, mode: str = "auto"
+        self,
+        journal: Journal,
+        committed: Callable[[], None],
+        *,
+        mode: str = "auto",
+        free: Callable[[], bool] = lambda: True,
     ) -> None:
         self.mode = mode
+        self._free = free
         self._journal = journal
         self._committed = committed
         self._writing = threading.Lock()
@@ -55,7 +62,9 @@ class Committer:
         """Whether a caller should write in its own thread: nothing of it runs, little to write."""
         if self.mode != "auto":
             return self.mode == "inline"
-        return idle and small and not self._queue and not self._writing.locked()
+        if not idle or not small or self._queue or self._writing.locked():
+            return False
+        return self._free()
 
     def submit(self, units: Sequence[Unit], done: Done) -> None:
         """Hand over to the writer thread, which calls ``done`` once the outcome is known."""

@@ -60,6 +60,9 @@ class Recorder(Protocol):
         `StoreError`; nothing is stored then, unless the error came from the commit itself.
         """
 
+    def is_free(self) -> bool:
+        """Whether a commit would not have to wait for others, found out without waiting."""
+
     def hash_at(self, tree: str, version: int) -> bytes | None:
         """The stored hash of one event. What is told after a failed `record` is final: nothing of
         that is under way any more. Raises `StoreError` as long as that cannot be told.
@@ -129,6 +132,10 @@ class EventJournal:
                     self._refuse(error, batches)
                 left = rest
         return self._stored(given, self._unknown.position())
+
+    def is_free(self) -> bool:
+        """See `Recorder.is_free`."""
+        return self.recorder.is_free()
 
     def _stored(self, given: Sequence[Append], position: int) -> int:
         self._unknown.forget(given)

@@ -51,6 +51,10 @@ class MemoryRecorder(library.POPOProcessRecorder):
             self.tables.check(batches)
             return self._commit(batches)
 
+    def is_free(self) -> bool:
+        """Always: nobody else can open it."""
+        return True
+
     def _last_hash(self, batch: Batch) -> bytes:
         index = self._stored_events_index.get(batch.tree, {})
         if len(index) != batch.expected:

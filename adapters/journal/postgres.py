@@ -27,13 +27,7 @@ from .journal import PAGE, Batch, EventJournal, Row
 from .mapper import StructMapper
 from .postgres_arrays import Texts
 from .postgres_bounded import SilentServer
-from .postgres_connect import (
-    IDLE_TIMEOUT,
-    Datastore,
-    parameters,
-    query,
-    storable,
-)
+from .postgres_connect import IDLE_TIMEOUT, Datastore, parameters, query, storable
 from .postgres_faults import translated
 from .postgres_reads import PostgresReads
 from .postgres_rows import MAX_BYTES, Rows, cut, rows_of, size_of, store
@@ -74,6 +68,10 @@ class PostgresRecorder(library.PostgresProcessRecorder):
         )
 
     # -- writing
+
+    def is_free(self) -> bool:
+        """Never: how long a server takes is not known before."""
+        return False
 
     def record(self, batches: Sequence[Batch]) -> int:
         """See `journal.Recorder.record`."""

@@ -22,7 +22,7 @@ from .faults import from_sqlite, place_of
 from .heads import Heads
 from .journal import Batch, Row
 from .sql import statements
-from .sqlite_datastore import LOCK_TIMEOUT, Datastore, database_name
+from .sqlite_datastore import LOCK_TIMEOUT, Datastore, LockProbe, database_name
 from .sqlite_schema import SCHEMA_VERSION, make_schema, table_statements
 
 __all__ = ["LOCK_TIMEOUT", "Datastore", "Factory", "SQLiteRecorder", "database_name"]
@@ -38,6 +38,7 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         self.path = datastore.path
         self._writing = threading.Lock()
         self._heads = Heads()
+        self._probe = LockProbe(datastore.path)
         self._local = threading.local()
         self._writer: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
@@ -87,6 +88,10 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
                 raise
             self._heads.keep(batches, heads)
             return position
+
+    def is_free(self) -> bool:
+        """See `journal.Recorder.is_free`."""
+        return self._probe.is_free()
 
     @contextmanager
     def exclusive(self) -> Iterator[sqlite3.Cursor]:
@@ -203,6 +208,7 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         """See `journal.Recorder.close`."""
         with self._writing:
             self._closed = True
+            self._probe.close()
             for connection in (*self._readers, *filter(None, [self._writer])):
                 connection.close()
             self._readers.clear()

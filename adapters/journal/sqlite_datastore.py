@@ -1,6 +1,7 @@
 """Connections to SQLite, set to what the promises need."""
 
 import sqlite3
+import threading
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -43,6 +44,44 @@ class Datastore(library.SQLiteDatastore):
         self.pool.close()
         kind = Pool if durability == "power" else RelaxedPool
         self.pool = kind(db_name=path, lock_timeout=LOCK_TIMEOUT, pool_size=5)
+
+
+class LockProbe:
+    """Finds out without waiting whether another process is writing. Thread-safe.
+
+    A connection of its own: that of the writer would have to be told not to wait, and to wait again.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    def is_free(self) -> bool:
+        """False also where that cannot be told."""
+        with self._lock:
+            if self._closed:
+                return False
+            try:
+                if self._connection is None:
+                    self._connection = sqlite3.connect(
+                        self._name, uri=self._name.startswith("file:"), timeout=0,
+                        isolation_level=None, check_same_thread=False,
+                    )  # fmt: skip
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                return False
+            return True
+
+    def close(self) -> None:
+        """Idempotent."""
+        with self._lock:
+            self._closed = True
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
 
 def refuse_foreign(path: Path) -> None:
