@@ -49,7 +49,7 @@ class Datastore(library.SQLiteDatastore):
 class LockProbe:
     """Finds out without waiting whether another process is writing. Thread-safe.
 
-    A connection of its own: that of the writer would have to be told not to wait, and to wait again.
+    It has a connection of its own: that of the writer waits.
     """
 
     def __init__(self, name: str) -> None:
