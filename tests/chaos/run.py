@@ -31,6 +31,8 @@ DONE = (
     "engines killed", "engines stopped", "WAL cuts", "full: healed", "locked: healed", "seeds",
 )  # fmt: skip
 """What must have been done at least once."""
+LAST_SEED = 60.0
+"""Seconds that the last seed of the simulation may take."""
 SHOWN = 30
 """So many violations of a part are shown."""
 
@@ -81,6 +83,7 @@ class _Simulation:
 
     def __init__(self, seconds: float, first: int) -> None:
         self._tally = Tally()
+        self._until = time.monotonic() + seconds + LAST_SEED
         options = ["--minutes", f"{seconds / 60:.3f}", "--start", str(first), "--jobs", "1"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.simulation.run", *options],
@@ -91,17 +94,24 @@ class _Simulation:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        *found, summary = [line.rstrip() for line in self._process.stdout] or [""]
-        self._tally.violated(line for line in found if line.startswith("seed "))
-        for name, number in json.loads(summary or "{}").items():
-            if isinstance(number, int):
-                self._tally.add(name if name == "seeds" else f"simulated {name}", number)
+        for line in self._process.stdout:
+            if line.startswith("seed "):
+                self._tally.violated([line.rstrip()])
+            elif line.startswith("{"):
+                for name, number in json.loads(line).items():
+                    if isinstance(number, int):
+                        self._tally.add(name if name == "seeds" else f"simulated {name}", number)
 
     def result(self) -> Tally:
-        """Wait for its end."""
+        """Wait for its end, for as long as a seed may take."""
+        try:
+            code = self._process.wait(max(1.0, self._until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
         self._reading.join()
-        if self._process.wait() and not self._tally.violations:
-            self._tally.violated(["it ended with an error"])
+        if code and not self._tally.violations:
+            self._tally.violated([f"it ended with {code}"])
         return self._tally
 
 

@@ -55,8 +55,8 @@ class Case:
             e.TreeSubmitted(at=AT),
         )
         log = [Recorded(T, n, event, n) for n, event in enumerate((*head, *events), start=1)]
-        (self.folder / "runs").write_text("".join(f"{line}\n" for line in runs))
-        (self.folder / "acks").write_text("".join(f"{line}\n" for line in acks))
+        (self.folder / "runs").write_text("".join(f"{line} ;\n" for line in runs))
+        (self.folder / "acks").write_text("".join(f"{line} ;\n" for line in acks))
         return check_ledgers(log, self.folder, kills, stops)
 
 

@@ -78,7 +78,7 @@ def lost(log: Sequence[Recorded], acks: Acks) -> Iterator[str]:
     for task, count in (acks.saves - saves).items():
         yield f"{count} acknowledged checkpoint(s) of {task} lost"
     created = {r.tree for r in log if r.version == 1}
-    for tree in created & acks.denied.keys():
+    for tree in (created & acks.denied.keys()) - acks.submitted:
         yield f"{tree} was answered with {acks.denied[tree]}, but it is stored"
     settled = {r.tree: r.event.status for r in log if isinstance(r.event, e.TreeSettled)}
     for tree, status in acks.settled.items():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.chaos.checks import check_ledgers, check_store, log_of
+from tests.support.chaos.ledgers import lines
 from tests.support.chaos.plan import Plan
 from tests.support.chaos.programs import ended, program
 from tests.support.chaos.tally import Tally
@@ -41,9 +42,8 @@ def endure(
             return
     kept = str(folder / "kept.db")
     faults = [*check_store(kept), *check_ledgers(log_of(kept), folder, ())]
-    for line in (folder / "troubles").read_text().splitlines():
-        what, _, rest = line.partition(" ")
-        if what == "wrong" or (what == "reason" and reason not in rest):
-            faults.append(line)
+    for what, *rest in lines(folder / "troubles"):
+        if what == "wrong" or (what == "reason" and reason not in rest[0]):
+            faults.append(" ".join([what, *rest]))
         tally.add(f"{plan.trouble}: {what}")
     tally.violated(faults, f"{plan.trouble}, seed {plan.seed}")

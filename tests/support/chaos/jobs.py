@@ -1,43 +1,16 @@
-"""The executors of the programs that are killed. Each call is told outside of the store.
-
-Two files in ``$CHAOS_FOLDER`` are appended to and flushed, so that they outlive any kill: ``runs``,
-where each call begins and ends, and ``acks``, what the store has acknowledged.
-"""
+"""The executors of the programs that are killed. Each call is told outside of the store."""
 
 import asyncio
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from aipartnerupflow.adapters.executors.context import Context
 from aipartnerupflow.adapters.executors.errors import TransientError
 from aipartnerupflow.adapters.executors.function import task
-
-FOLDER, NAME = "CHAOS_FOLDER", "CHAOS_NAME"
-"""Environment: where the ledgers lie, and what this program is called in them."""
-
-
-class Ledger:
-    """A file of lines of words that a kill does not shorten."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-
-    def write(self, *lines: tuple[object, ...]) -> None:
-        """Returns once they are on the disk."""
-        text = "".join(" ".join(map(str, words)) + "\n" for words in lines)
-        os.write(self._fd, text.encode())
-        os.fsync(self._fd)
-
-
-@cache
-def ledger(name: str) -> Ledger:
-    """One of the two files, opened on first use: worker processes come here too."""
-    return Ledger(Path(os.environ[FOLDER]) / name)
+from tests.support.chaos.ledgers import NAME, ledger
 
 
 @contextmanager

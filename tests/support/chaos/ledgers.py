@@ -1,9 +1,41 @@
-"""The two files that the killed programs leave: see `jobs`."""
+"""What the programs write outside of the store, so that it outlives any kill.
 
+``runs`` tells where each call begins and ends, ``acks`` what the store has acknowledged. They lie
+in ``$CHAOS_FOLDER``.
+"""
+
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+FOLDER, NAME = "CHAOS_FOLDER", "CHAOS_NAME"
+"""Environment: where the ledgers lie, and what this program is called in them."""
+
+
+END = ";"
+"""The last word of a line that is whole."""
+
+
+class Ledger:
+    """A file of lines of words that a kill does not shorten. One that is torn spoils no other."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def write(self, *lines: tuple[object, ...]) -> None:
+        """Returns once they are on the disk."""
+        text = "".join("\n" + " ".join(map(str, (*words, END))) for words in lines)
+        os.write(self._fd, text.encode())
+        os.fsync(self._fd)
+
+
+@cache
+def ledger(name: str) -> Ledger:
+    """One of the two files, opened on first use: worker processes come here too."""
+    return Ledger(Path(os.environ[FOLDER]) / name)
 
 
 class Attempt(NamedTuple):
@@ -54,7 +86,7 @@ class Acks:
         self.saved: dict[Attempt, int] = {}
         self.saves: Counter[str] = Counter()
         self.faults: list[str] = []
-        for words in _lines(path):
+        for words in lines(path):
             self._take(*words)
 
     def _take(self, kind: str, tree: str, *rest: str) -> None:
@@ -97,7 +129,7 @@ def read_runs(path: Path) -> tuple[dict[Attempt, Run], list[str]]:
     """Every call by its attempt, and what is wrong with them at first sight."""
     began: dict[Attempt, Run] = {}
     faults: list[str] = []
-    for what, tree, task, generation, number, key, name, moment in _lines(path):
+    for what, tree, task, generation, number, key, name, moment in lines(path):
         attempt = Attempt(tree, task, int(generation), int(number))
         known = began.get(attempt)
         if what == "begin":
@@ -128,9 +160,10 @@ def _key_faults(runs: dict[Attempt, Run]) -> list[str]:
     ]
 
 
-def _lines(path: Path) -> list[list[str]]:
-    """The whole lines; the last one may be torn by a kill."""
-    if not path.exists():
-        return []
-    text = path.read_text()
-    return [line.split(" ") for line in text[: text.rfind("\n") + 1].splitlines()]
+def lines(path: Path) -> Iterator[list[str]]:
+    """The words of each line that is whole."""
+    if path.exists():
+        for line in path.read_text().splitlines():
+            *words, last = line.split(" ")
+            if last == END:
+                yield words

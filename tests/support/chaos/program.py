@@ -2,8 +2,8 @@
 
     python -m tests.support.chaos.program '{"url": …}'
 
-Its argument is a `Plan`. Its stages are lines on stdout; what it was told goes into the ledgers of
-`jobs`, in ``$CHAOS_FOLDER``. Dies with the process that started it.
+Its argument is a `Plan`. Its stages are lines on stdout; what it was told goes into the ledgers.
+Dies with the process that started it.
 """
 
 import asyncio
@@ -38,9 +38,9 @@ from aipartnerupflow.engine.actor import Actor, Observer
 from aipartnerupflow.engine.engine import Engine
 from aipartnerupflow.engine.lifecycle import NewTree, create, resume
 from aipartnerupflow.engine.takeover import Watch
-from tests.support.chaos import forest
+from tests.support.chaos import forest, jobs
 from tests.support.chaos.clocks import set_clock
-from tests.support.chaos.jobs import ledger
+from tests.support.chaos.ledgers import ledger
 from tests.support.chaos.plan import Plan
 from tests.support.chaos.troubles import trouble
 
@@ -180,6 +180,7 @@ async def main(plan: Plan) -> None:
     say("opening")
     if plan.watch is not None:
         fencing().shorten_leases(plan.watch)
+    wiring.load_modules([jobs.__name__])
     store = wiring.open_store(plan.url)
     if plan.stands:
         fencing().stand_in_transaction(store, partial(say, "standing"))

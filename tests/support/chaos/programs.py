@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.support.chaos.jobs import FOLDER, NAME
+from tests.support.chaos.ledgers import FOLDER, NAME
 from tests.support.chaos.plan import Plan
 from tests.support.places import environment
 from tests.support.repository import ROOT

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aipartnerupflow.api.stores import Store
 from aipartnerupflow.engine.engine import Engine
-from tests.support.chaos.jobs import ledger
+from tests.support.chaos.ledgers import ledger
 from tests.support.chaos.plan import Plan
 
 SHOWS = 2.0
