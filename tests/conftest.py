@@ -6,6 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import postgres
+from tests.support.logs import every_log_is_checked as every_log_is_checked
+from tests.support.logs import pytest_sessionfinish as pytest_sessionfinish
+from tests.support.logs import pytest_terminal_summary as pytest_terminal_summary
+from tests.support.logs import pytest_testnodedown as pytest_testnodedown
+from tests.support.logs import stores_are_noticed as stores_are_noticed
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell ignores it for what it starts in the background, and programs started here would

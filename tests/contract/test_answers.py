@@ -11,6 +11,8 @@ from aipartnerupflow.engine.ports import Answered, Append, Command
 from tests.support.facts import AT, new, numbers, saved
 from tests.support.journals import Handle, MemoryStore, Store
 
+pytestmark = pytest.mark.any_log(reason="writes events that say little behind any others")
+
 DONE = b'{"ok":"f\xc3\xbcr immer"}'
 Outcome = Callable[[str], bytes | None]
 

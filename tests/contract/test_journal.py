@@ -45,6 +45,10 @@ from tests.support.facts import (
 from tests.support.histories import History, Steps
 from tests.support.journals import Handle, Store
 
+pytestmark = pytest.mark.any_log(
+    reason="writes events that say little behind any others, and damages stores"
+)
+
 
 def log_of(journal: EventJournal) -> list[tuple[str, int, e.AnyEvent]]:
     return [(r.tree, r.version, r.event) for r in journal.read_all()]

@@ -9,6 +9,10 @@ from aipartnerupflow.engine.ports import Append
 from tests.support.facts import AT, LAST, LATER, created, new, numbers, saved, spec
 from tests.support.journals import Handle
 
+pytestmark = pytest.mark.any_log(
+    reason="writes the events whose rows it asks for, and not those between"
+)
+
 ERROR = ErrorInfo("Boom", "it broke", ("Exception",), Raw(b'{"line":1}'))
 
 

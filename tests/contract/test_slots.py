@@ -14,6 +14,8 @@ from tests.support.facts import AT, created, new, numbers, saved
 from tests.support.histories import History
 from tests.support.journals import Handle, Store
 
+pytestmark = pytest.mark.any_log(reason="starts and ends tasks that have no policy and no engine")
+
 ONE, TWO = Concurrency("key", 1), Concurrency("key", 2)
 ERROR = ErrorInfo("Boom", "it broke")
 

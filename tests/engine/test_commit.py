@@ -12,6 +12,8 @@ from aipartnerupflow.engine.commit import Committer, Results
 from aipartnerupflow.engine.ports import Append, Unit
 from aipartnerupflow.testing.fakes import FakeJournal
 
+pytestmark = pytest.mark.any_log(reason="commits events that say little, in no tree")
+
 AT = "2026-01-01T00:00:00.000000Z"
 
 

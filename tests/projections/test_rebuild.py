@@ -276,6 +276,7 @@ def test_a_rebuild_that_dies_leaves_the_rows_as_they_were(
     assert rebuild(store.status()).position == journal.position()
 
 
+@pytest.mark.any_log(reason="damages rows")
 def test_readers_see_the_old_rows_until_the_new_ones_are_all_in_place(
     store: Store, journal: EventJournal
 ) -> None:
@@ -361,6 +362,7 @@ def late(tree: Tree) -> Append:
     return append(tree, [refused])
 
 
+@pytest.mark.any_log(reason="writes the events whose rows it asks for, and not those between")
 def test_a_late_report_does_not_bring_the_numbers_of_a_settled_tree_back(
     store: Store, journal: EventJournal
 ) -> None:
@@ -373,6 +375,7 @@ def test_a_late_report_does_not_bring_the_numbers_of_a_settled_tree_back(
     assert replay.remembered == 0
 
 
+@pytest.mark.any_log(reason="writes the events whose rows it asks for, and not those between")
 @pytest.mark.parametrize("batch", [*range(1, 10), 100])
 def test_a_tree_that_goes_on_after_its_end_comes_out_the_same_wherever_a_batch_ends(
     store: Store, journal: EventJournal, batch: int
@@ -405,6 +408,7 @@ def test_a_tree_that_goes_on_after_its_end_comes_out_the_same_wherever_a_batch_e
     assert states == [(0, "completed", 1), (2, "pending", 2), (3, "in_progress", 2)]
 
 
+@pytest.mark.any_log(reason="writes the events whose rows it asks for, and not those between")
 def test_slots_are_made_again_whatever_their_limits_allow_now(
     store: Store, journal: EventJournal
 ) -> None:
@@ -432,6 +436,7 @@ def test_slots_are_made_again_whatever_their_limits_allow_now(
     assert dump(store) == before
 
 
+@pytest.mark.any_log(reason="takes an event out of a stream")
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_stream_that_lacks_an_event_is_told_as_damage(
     store: Store, journal: EventJournal, version: int
@@ -459,6 +464,7 @@ def damage(store: Store) -> None:
     store.execute("UPDATE tracking SET notification_id = 1 WHERE application_name = 'status'")
 
 
+@pytest.mark.any_log(reason="damages rows")
 def test_a_comparison_names_each_row_that_is_not_as_in_the_log(
     store: Store, journal: EventJournal
 ) -> None:
@@ -471,6 +477,7 @@ def test_a_comparison_names_each_row_that_is_not_as_in_the_log(
     ]
 
 
+@pytest.mark.any_log(reason="damages rows")
 def test_a_comparison_names_a_position_that_is_not_the_last(
     store: Store, journal: EventJournal
 ) -> None:
@@ -479,12 +486,14 @@ def test_a_comparison_names_a_position_that_is_not_the_last(
     assert differences(store) == ["tracking status: position not as in the log"]
 
 
+@pytest.mark.any_log(reason="damages rows")
 def test_a_comparison_shows_no_value_of_a_user(store: Store, journal: EventJournal) -> None:
     journal.append([(created(Tree("one")),)])
     store.execute('UPDATE task SET inputs = \'{"password":"hush"}\'')
     assert differences(store) == ["task one: inputs not as in the log"]
 
 
+@pytest.mark.any_log(reason="damages rows")
 def test_a_comparison_ends_at_its_limit(store: Store, journal: EventJournal) -> None:
     journal.append([(created(Tree(f"t{n}")),) for n in range(10)])
     store.execute("UPDATE task SET name = 'other' WHERE num >> 20 > 1")
@@ -497,6 +506,7 @@ def test_a_comparison_ends_at_its_limit(store: Store, journal: EventJournal) -> 
     ]
 
 
+@pytest.mark.any_log(reason="damages rows")
 def test_a_comparison_changes_nothing_and_holds_nobody_up(
     store: Store, journal: EventJournal
 ) -> None:

@@ -261,6 +261,8 @@ class History:
 
     def _forward(self, tree: Tree) -> None:
         """Start something, or let something that runs or waits say something or end."""
+        if tree.released:
+            self._apply(tree, decide.claim(tree, "engine-a", self._stamp(tree)))
         rng, stamp = self._random, self._stamp(tree)
         startable = self._startable(tree, stamp.at)
         if startable and (not tree.running or rng.random() < 0.5):
@@ -302,8 +304,8 @@ class History:
         id, attempt = task.spec.id, task.attempt
         if n in tree.cancels and what < 4:
             return decide.stopped(tree, id, attempt, stamp, ended=what < 2)
-        if n in tree.orphans and what < 4:
-            return decide.take_over(tree, id, attempt, stamp)
+        if n in tree.orphans:
+            return (decide.take_over if what < 6 else decide.lost)(tree, id, attempt, stamp)
         if what == 0:
             return decide.progress(tree, id, attempt, self._random.random(), "at it", stamp)
         if what == 1:

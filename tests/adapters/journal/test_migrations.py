@@ -29,6 +29,8 @@ from tests.support.facts import AT, numbers, spec
 from tests.support.journals import Handle, PostgresStore, SQLiteStore
 from tests.support.old_stores import make_postgres, make_sqlite
 
+pytestmark = pytest.mark.any_log(reason="writes every kind of event, in no order of a real tree")
+
 _schemas = count(1)
 TREES = ("open", "over", "draft")
 INDEX = numbers("open", "a", "b", "c", "d")

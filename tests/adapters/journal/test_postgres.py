@@ -34,6 +34,8 @@ from tests.support.facts import created as tree_created
 from tests.support.postgres import PostgresServer
 from tests.support.proxies import proxy, refusing
 
+pytestmark = pytest.mark.any_log(reason="writes events that say little behind any others")
+
 SECRET = "tops3cret"
 _trees = count(1)
 

@@ -22,6 +22,8 @@ from aipartnerupflow.domain.errors import (
 )
 from tests.support.facts import new, saved
 
+pytestmark = pytest.mark.any_log(reason="writes events that say little behind any others")
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

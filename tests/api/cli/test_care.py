@@ -59,6 +59,7 @@ def test_a_sound_store_has_no_problems(full: tuple[str, ...], ran: Apflow) -> No
         assert said in done.out
 
 
+@pytest.mark.any_log(reason="damages the store")
 def test_a_changed_event_is_found_with_its_version(ran: Apflow) -> None:
     spoil(
         "UPDATE stored_events SET state = CAST(replace(CAST(state AS TEXT), '7', '8') AS BLOB) "
@@ -69,6 +70,7 @@ def test_a_changed_event_is_found_with_its_version(ran: Apflow) -> None:
     assert "backup" in advice
 
 
+@pytest.mark.any_log(reason="damages the store")
 def test_a_status_row_that_the_log_does_not_say_is_found(ran: Apflow) -> None:
     spoil("UPDATE task_state SET status = 'failed' WHERE num >> 20 = 1")
     ((detail, advice),) = problems(ran)
@@ -77,6 +79,7 @@ def test_a_status_row_that_the_log_does_not_say_is_found(ran: Apflow) -> None:
     assert len(list(problems(ran, *STORE, "--full"))) == 1
 
 
+@pytest.mark.any_log(reason="damages the store")
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
