@@ -23,6 +23,7 @@ class AnyCourse(Drafts, Attempts, Waits, Steering):
     @precondition(lambda self: self.tree.submitted)
     @rule(chance=chances, steps=st.integers(1, 10))
     def go_on(self, chance: Random, steps: int) -> None:
+        self.everything_holds()
         for _ in range(steps):
             draw = chance.random()
             if draw < 0.1:
