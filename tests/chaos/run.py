@@ -16,6 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
+
+from aipartnerupflow.domain.errors import ApflowError
 from tests.support.chaos.parts import Parts
 from tests.support.chaos.server import rough_server
 from tests.support.chaos.tally import Tally
@@ -33,6 +36,8 @@ DONE = (
 """What must have been done at least once."""
 LAST_SEED = 60.0
 """Seconds that the last seed of the simulation may take."""
+BROKEN = (AssertionError, OSError, psycopg.Error, ApflowError)
+"""How a part may end that cannot go on."""
 SHOWN = 30
 """So many violations of a part are shown."""
 
@@ -72,7 +77,10 @@ def _run_parts(parts: Parts, seconds: float, began: float) -> dict[str, Tally]:
     for name, part in run.items():
         now, tally = time.monotonic(), Tally()
         left = max(FEWEST, began + seconds * USED - now)
-        part(tally, seconds * SHARES[name] if name in SHARES else left)
+        try:
+            part(tally, seconds * SHARES[name] if name in SHARES else left)
+        except BROKEN as error:
+            tally.violated([f"broken off: {type(error).__name__}: {error}"])
         found[name] = tally
         _say(f"{name}: {time.monotonic() - now:.0f} s, {len(tally.violations)} violations")
     return found

@@ -18,7 +18,7 @@ from tests.support.chaos.storm import (
     under_fire,
 )
 from tests.support.chaos.tally import Tally
-from tests.support.proxies import proxy
+from tests.support.chaos.ways import way_to
 
 BACKENDS = 32
 LEASE = 3.0
@@ -46,7 +46,7 @@ def test_commits_whose_answers_are_lost_are_found_out_and_stored_once(
     server: RoughServer, tmp_path: Path, tally: Tally
 ) -> None:
     dsn = server.create_database()
-    with proxy(tmp_path, dsn) as way:
+    with way_to(dsn, tmp_path) as way:
         blow = lost_answers(way, random.Random(5), tally, gap=0.15)
         under_fire(dsn, tmp_path, tally, seed=5, troubles=[blow] * BACKENDS, way=way)
     assert tally.violations == []
@@ -68,7 +68,7 @@ def test_two_engines_that_are_killed_and_stopped_by_turns_complete_each_task_onc
 ) -> None:
     with looking_at(PostgresPlace(server.create_database())) as place:
         plan = Plan(place.url, seed=3, trees=60, beside=20, smallest=10, largest=10, slower=15)
-        Duel(place, tmp_path, plan, tally, lease=LEASE).fight(deadline=60)
+        Duel(place, tmp_path, plan, tally, lease=LEASE).fight(25, peace=60)
     assert tally.violations == []
     assert tally.counts["engines killed"] > 0
     assert tally.counts["engines stopped"] > 0
@@ -82,6 +82,6 @@ def test_an_engine_that_stops_inside_a_transaction_holds_nobody_up_and_is_fenced
     with looking_at(PostgresPlace(server.create_database())) as place:
         plan = Plan(place.url, seed=4, trees=40, beside=10, smallest=10, largest=10, slower=15)
         duel = Duel(place, tmp_path, plan, tally, lease=LEASE, prefix=machine() or ())
-        duel.fence(deadline=60)
+        duel.fence(peace=60)
     assert tally.violations == []
     assert tally.counts["trees lost by stopped engines, and logged"] > 0

@@ -68,9 +68,12 @@ class Duel:
         self._stack = ExitStack()
         self._programs: list[Program] = []
 
-    def fight(self, *, deadline: float) -> None:
-        """Kill one, stop the other past its lease, by turns, until all is done."""
-        until = time.monotonic() + deadline
+    def fight(self, seconds: float, *, peace: float) -> None:
+        """Kill one, stop the other past its lease, by turns, for so long or until all is done.
+
+        In ``peace`` they must come to their end within so many seconds.
+        """
+        until = time.monotonic() + seconds
         with self._stack:
             self._programs = [self._start(part) for part in (0, 1)]
             turn = 0
@@ -80,26 +83,27 @@ class Duel:
                 self._stop(1 - turn % 2)
                 self._breathe(2 * SCAN)
                 turn += 1
-            self._end(until - time.monotonic())
+            self._end(peace)
         self._check()
 
-    def fence(self, *, deadline: float) -> None:
-        """Stop one past its lease while it is in the middle of a transaction."""
-        until = time.monotonic() + deadline
+    def fence(self, *, peace: float) -> None:
+        """Stop one past its lease inside a transaction; then peace as in `fight`."""
         with self._stack:
             self._programs = [self._start(0, stands=True), self._start(1)]
             wait_for(lambda: self._programs[0].stage == "standing", self._programs[0])
             self._stop(0, held_up=HELD_UP)
-            self._end(until - time.monotonic())
+            self._end(peace)
         self._check()
 
     def _start(self, part: int, *, stands: bool = False) -> Program:
         plan = structs.replace(self._plan, part=part, parts=2, watch=self._lease, stands=stands)
         return self._stack.enter_context(program(self._folder, plan, self._prefix))
 
-    def _end(self, seconds: float) -> None:
+    def _end(self, peace: float) -> None:
+        until = time.monotonic() + peace
         for running in self._programs:
-            self._tally.violated(ended(running, max(10.0, seconds)), "duel")
+            left = max(1.0, until - time.monotonic())
+            self._tally.violated(ended(running, left), "duel")
 
     def _both_run(self) -> bool:
         return all(running.running() for running in self._programs)

@@ -24,10 +24,12 @@ from tests.support.chaos.storm import (
     under_fire,
 )
 from tests.support.chaos.tally import Tally
-from tests.support.proxies import Proxy, proxy
+from tests.support.chaos.ways import Way, way_to
 
-DUEL, SHORT = 180.0, 3.0
-"""Seconds after which a duel must be over, and a lease that is quicker than the usual one."""
+DUEL, PEACE = 90.0, 300.0
+"""Seconds for which two engines fight at most, and in which they must have finished after that."""
+SHORT = 3.0
+"""Seconds of a lease that is quicker than the usual one."""
 LONGEST_STORM = 60.0
 """Seconds after which a storm makes place for the next, on a database of its own."""
 
@@ -71,13 +73,13 @@ class Parts:
         for here in self._until(tally, seconds, "storm"):
             longest = min(seconds, LONGEST_STORM)
             dsn = self._database()
-            with proxy(here, dsn) as way:
+            with way_to(dsn, here) as way:
                 under_fire(
                     dsn, here, tally,
                     seed=next(self._seeds), troubles=self._troubles(tally, longest, way), way=way,
                 )  # fmt: skip
 
-    def _troubles(self, tally: Tally, seconds: float, way: Proxy) -> Iterator[Trouble]:
+    def _troubles(self, tally: Tally, seconds: float, way: Way) -> Iterator[Trouble]:
         until = time.monotonic() + seconds
         often = (
             terminations(self._rng, tally, gap=0.2),
@@ -105,14 +107,14 @@ class Parts:
                     slower=30 if lease > SHORT else 10,
                 )  # fmt: skip
                 prefix = () if n % 2 else apart
-                Duel(place, here, plan, tally, lease=lease, prefix=prefix).fight(deadline=DUEL)
+                Duel(place, here, plan, tally, lease=lease, prefix=prefix).fight(DUEL, peace=PEACE)
             (fenced := here / "fenced").mkdir()
             with looking_at(PostgresPlace(self._database())) as place:
                 plan = Plan(
                     place.url, next(self._seeds), trees=40, beside=10, smallest=10, largest=10,
                     slower=15,
                 )  # fmt: skip
-                Duel(place, fenced, plan, tally, lease=SHORT, prefix=prefix).fence(deadline=DUEL)
+                Duel(place, fenced, plan, tally, lease=SHORT, prefix=prefix).fence(peace=PEACE)
 
     def disks(self, tally: Tally, seconds: float) -> None:
         """Full disks and locked stores, at least one of each."""

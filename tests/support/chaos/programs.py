@@ -172,8 +172,8 @@ def wait_for(condition: Callable[[], bool], running: Program) -> None:
     """Returns once it holds, which must be while the program runs, and in good time."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert running.running(), f"it ended by itself: {running.errors.read_text()[-2000:]}"
-        assert time.monotonic() < deadline, "it has not come to pass"
+        assert running.running(), f"it ended by itself: {_last(running)}"
+        assert time.monotonic() < deadline, f"nothing after {running.stage!r}: {_last(running)}"
         time.sleep(LOOK)
 
 
@@ -184,5 +184,10 @@ def ended(running: Program, seconds: float = PATIENCE) -> list[str]:
     except TimeoutError as error:
         running.kill()
         return [str(error)]
-    errors = running.errors.read_text()
-    return [f"exit {code}: {errors[-3000:]}"] if code or "Traceback" in errors else []
+    failed = code or "Traceback" in running.errors.read_text()
+    return [f"exit {code}: {_last(running)}"] if failed else []
+
+
+def _last(running: Program) -> str:
+    """What it has said last on stderr."""
+    return running.errors.read_text()[-3000:]

@@ -35,7 +35,7 @@ while read -r _; do
     begin "$1" "$2"
     echo again
 done
-kill -CONT "$pid" $(cat "/proc/$pid/task/$pid/children")
+kill -CONT "$pid" $(cat "/proc/$pid/task/$pid/children") 2>/dev/null
 kill -INT "$pid"
 wait "$pid"
 rm -rf "$2" 2>/dev/null

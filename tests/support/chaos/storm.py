@@ -12,7 +12,7 @@ from tests.support.chaos.plan import Plan
 from tests.support.chaos.programs import ended, program, wait_for
 from tests.support.chaos.server import RoughServer
 from tests.support.chaos.tally import Tally
-from tests.support.proxies import Proxy
+from tests.support.chaos.ways import Way
 
 TREES = 100_000
 """More than it comes to."""
@@ -39,7 +39,7 @@ def under_fire(
     *,
     seed: int,
     troubles: Iterable[Trouble],
-    way: Proxy | None = None,
+    way: Way | None = None,
 ) -> None:
     """Run trees during all troubles, then in peace to the end, then look at what is left.
 
@@ -83,7 +83,7 @@ def terminations(rng: random.Random, tally: Tally, *, gap: float) -> Trouble:
     return trouble
 
 
-def lost_answers(way: Proxy, rng: random.Random, tally: Tally, *, gap: float) -> Trouble:
+def lost_answers(way: Way, rng: random.Random, tally: Tally, *, gap: float) -> Trouble:
     """The server does what it is told, but its answers are lost, and the connections with them."""
 
     def trouble(_: PostgresPlace) -> None:
