@@ -127,10 +127,14 @@ NO_OPTIONS = TreeOptions()
 
 
 class ExecutorRef(Struct, frozen=True, omit_defaults=True, gc=False):
-    """An executor by id. ``module`` is told to people who must import it, never imported from."""
+    """An executor by id. ``module`` is told to people who must import it, never imported from.
+
+    ``reattaches``: what it does elsewhere may outlive its engine, and can be found again.
+    """
 
     id: str
     module: str = ""
+    reattaches: bool = False
 
 
 class ErrorInfo(Struct, frozen=True, omit_defaults=True, gc=False):

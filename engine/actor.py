@@ -117,6 +117,10 @@ class Actor:
         assert data is not None
         return msgspec.json.decode(data)
 
+    def given(self, task: Task) -> list[Completed]:
+        """What its dependencies have given, as it stands now."""
+        return [phase for _, phase in self._completed_dependencies(task)]
+
     def _completed_dependencies(self, task: Task) -> list[tuple[Task, Completed]]:
         found = []
         for dependency in task.spec.dependencies:

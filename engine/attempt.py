@@ -10,7 +10,7 @@ from ..domain import decide
 from ..domain.decide import Stamp
 from ..domain.errors import InvalidTransition
 from ..domain.events import AnyEvent
-from ..domain.tree import Tree
+from ..domain.tree import Task, Tree
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -27,13 +27,16 @@ class Attempt:
     ``heard`` is when it last gave a sign of life, by the loop's clock.
     """
 
-    __slots__ = ("_actor", "_attempt", "_engine", "_last", "_next", "_task", "heard")
+    __slots__ = (
+        "_actor", "_attempt", "_engine", "_generation", "_last", "_next", "_task", "heard",
+    )  # fmt: skip
 
-    def __init__(self, engine: "Engine", actor: "Actor", task: str, attempt: int) -> None:
+    def __init__(self, engine: "Engine", actor: "Actor", task: Task, attempt: int) -> None:
         self._engine = engine
         self._actor = actor
-        self._task = task
+        self._task = task.spec.id
         self._attempt = attempt
+        self._generation = task.generation
         self._next = 0.0
         self._last: tuple[float, str] | None = None
         self.heard = 0.0
@@ -66,7 +69,7 @@ class Attempt:
         def decision(turn: "Turn") -> tuple["Actor | None", None]:
             facts = decide.progress(
                 self._actor.tree, self._task, self._attempt, fraction, message,
-                turn.stamp(self._actor),
+                turn.stamp(self._actor), generation=self._generation,
             )  # fmt: skip
             self._actor.apply(facts)
             return self._actor if facts else None, None
@@ -80,7 +83,9 @@ class Attempt:
         size = len(bytes(checkpoint))
 
         def facts(tree: Tree, stamp: Stamp) -> list[AnyEvent]:
-            return decide.save(tree, self._task, self._attempt, checkpoint, stamp)
+            return decide.save(
+                tree, self._task, self._attempt, checkpoint, stamp, generation=self._generation
+            )
 
         await self._say(facts, size)
 
@@ -89,7 +94,9 @@ class Attempt:
         self.beat()
 
         def facts(tree: Tree, stamp: Stamp) -> list[AnyEvent]:
-            return decide.take_over(tree, self._task, self._attempt, stamp)
+            return decide.take_over(
+                tree, self._task, self._attempt, stamp, generation=self._generation
+            )
 
         await self._say(facts)
 

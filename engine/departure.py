@@ -109,7 +109,7 @@ class Departure:
             if (
                 isinstance(stopped.outcome, Returned)
                 and running is not None
-                and is_running(running, call.attempt)
+                and is_running(running, call.attempt, call.generation)
             ):
                 actor.apply(self._engine.judge.facts(turn, actor, call, stopped.outcome))
                 turn.follow(actor)

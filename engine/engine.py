@@ -234,7 +234,8 @@ class Engine:
     def _commit(self, turn: Turn) -> None:
         writes = [Write(a, (a.to_append(),)) for a in turn.touched if a.pending]
         for actor, start in turn.provisional.items():
-            writes.append(Write(actor, (start.to_append(),), start))
+            if self.starter.still_startable(start):
+                writes.append(Write(actor, (start.to_append(),), start))
         for actor in turn.touched:
             if actor.tree.armed:
                 self.timers.arm(actor)

@@ -93,7 +93,7 @@ class Errand:
 
     def _reattaches(self, tree: Tree, n: int) -> bool:
         """Whether the work of a running task may outlive its engine, as far as is known here."""
-        executor = tree.executor_of(tree.at_n(n))
-        if executor is None or self._executors.module_of(executor) is None:
-            return False
-        return self._executors.kind(executor).reattaches
+        ref = tree.executors[tree.at_n(n).kind]
+        if self._executors.module_of(ref.id) is None:
+            return ref.reattaches
+        return self._executors.kind(ref.id).reattaches

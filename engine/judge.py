@@ -25,16 +25,20 @@ class Judge:
         if isinstance(outcome, Raised):
             return self.failure(turn, actor, call, outcome.error, retry_after=outcome.retry_after)
         if isinstance(outcome, Gone):
-            return decide.lost(tree, call.task, call.attempt, stamp)
+            return decide.lost(tree, call.task, call.attempt, stamp, generation=call.generation)
         result = outcome.result
         size = len(memoryview(result))
         turn.payload += size
         if size <= INLINE_BYTES:
-            return decide.complete(tree, call.task, call.attempt, stamp, result=result)
+            return decide.complete(
+                tree, call.task, call.attempt, stamp, result=result, generation=call.generation
+            )
         data = bytes(result)
         blob = sha256(data).hexdigest()
         actor.new_blobs[blob] = data
-        return decide.complete(tree, call.task, call.attempt, stamp, blob=blob, size=size)
+        return decide.complete(
+            tree, call.task, call.attempt, stamp, blob=blob, size=size, generation=call.generation
+        )
 
     def failure(
         self, turn: Turn, actor: Actor, call: Call, error: ErrorInfo, *,
@@ -46,9 +50,9 @@ class Judge:
         """
         tree, stamp = actor.tree, turn.stamp(actor)
         if not final and tree.index[call.task] in tree.orphans:
-            return decide.lost(tree, call.task, call.attempt, stamp)
+            return decide.lost(tree, call.task, call.attempt, stamp, generation=call.generation)
         return decide.fail(
             tree, call.task, call.attempt, error, stamp,
             safe=self._executors.safe(call), retry_after=retry_after, chance=self._chance(),
-            final=final,
+            final=final, generation=call.generation,
         )  # fmt: skip

@@ -140,7 +140,16 @@ def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool) -> None:
     tree, stamp = actor.tree, turn.stamp(actor)
     if faults := schema_faults(engine.executors, [task.spec for task in tree.live()]):
         raise InvalidGraph(faults)
-    actor.apply(decide.submit(tree, engine.executors.module_of, stamp, strict=strict))
+    known = engine.executors
+    actor.apply(
+        decide.submit(
+            tree,
+            known.module_of,
+            stamp,
+            strict=strict,
+            reattaches=lambda i: known.kind(i).reattaches,
+        )
+    )
     if faults := signal_faults(engine.executors, tree):
         raise InvalidGraph(faults)
     actor.apply(decide.claim(tree, engine.name, stamp))

@@ -1,6 +1,7 @@
 """Preparing what takes its time: large results are fetched and hooks have their say."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,11 +11,11 @@ from ..domain import decide
 from ..domain.decide.attempts import is_running
 from ..domain.errors import ApflowError, NewerEvent, StoreCorrupt, StoreError
 from ..domain.specs import ErrorInfo
-from ..domain.tree import Task
+from ..domain.tree import Completed, Task
 from .actor import Actor
 from .attempt import Attempt
 from .dispatch import Dispatch, Key
-from .ports import Call, Kind
+from .ports import Kind
 from .prepare import Ready
 from .turn import Turn
 
@@ -47,8 +48,10 @@ class Slowly:
     async def _prepare(self, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]) -> None:
         changed: Raw | None = None
         ready = Ready(None)
+        given = actor.given(task)
         try:
             ready = await self._with_blobs(actor, task, kind, task.attempt + 1)
+            given = actor.given(task)
             preparer = self._starter.preparer
             if ready.call is not None and preparer.has_hooks:
                 inputs = await preparer.hooks(ready.call)
@@ -67,10 +70,30 @@ class Slowly:
         def decision(turn: Turn) -> tuple[Actor | None, None]:
             if actor.preparing.pop(task.n, None) is None:
                 return None, None  # taken back meanwhile
-            self._begin(turn, actor, task, ready, keys, changed)
+            if self._is_current(ready, actor, task, given):
+                self._begin(turn, actor, task, ready, keys, changed)
+            else:
+                self._dispatch.free(keys)
+                self._engine.soon(actor, task.n)
             return actor, None
 
         self._engine.post(decision)
+
+    def _is_current(
+        self, ready: Ready, actor: Actor, task: Task, given: Sequence[Completed]
+    ) -> bool:
+        """Whether it is still the next attempt, its inputs come from what is completed now, and
+        anything may start at all.
+        """
+        call = ready.call
+        if call is not None and (call.generation, call.attempt) != (
+            task.generation,
+            task.attempt + 1,
+        ):
+            return False
+        now = actor.given(task)
+        same = len(now) == len(given) and all(a is b for a, b in zip(now, given, strict=True))
+        return same and not self._starter.held
 
     def _begin(
         self, turn: Turn, actor: Actor, task: Task, ready: Ready, keys: tuple[Key, ...],
@@ -83,9 +106,7 @@ class Slowly:
         elif ready.call is None:
             self._dispatch.free(keys)
             starter.refuse(turn, actor, task, ready.fault or ErrorInfo("not_prepared", ""))
-        elif _is_stale(ready.call, task) or (
-            task.spec.policy.concurrency is not None and actor in turn.provisional
-        ):
+        elif task.spec.policy.concurrency is not None and actor in turn.provisional:
             self._dispatch.free(keys)
             self._engine.soon(actor, task.n)
         else:
@@ -128,10 +149,5 @@ class Slowly:
         for hash in actor.blobs_of(task):
             known = actor.blob(hash)
             held[hash] = await self._read(hash) if known is None else known
-        port = Attempt(self._engine, actor, task.spec.id, attempt)
+        port = Attempt(self._engine, actor, task, attempt)
         return self._starter.preparer.prepare(actor, task, kind, port, held, attempt=attempt)
-
-
-def _is_stale(call: Call, task: Task) -> bool:
-    """Whether it was prepared for an attempt that is not the next any more."""
-    return (call.generation, call.attempt) != (task.generation, task.attempt + 1)

@@ -113,7 +113,9 @@ class Starter:
         tree = actor.tree
         if tree.paused or tree.cancelling:
             return False
-        return n in tree.ready or (n in tree.delayed and n in actor.ripe)
+        if n in tree.ready:
+            return True
+        return n in tree.delayed and n in actor.ripe and not tree.at_n(n).needs
 
     def _try_start(self, turn: Turn, entry: Entry, actor: Actor, task: Task) -> None:
         place = self.preparer.place(actor, task)
@@ -133,7 +135,7 @@ class Starter:
 
     def _start(self, turn: Turn, actor: Actor, task: Task, place: Place) -> None:
         kind, keys = place
-        port = Attempt(self._engine, actor, task.spec.id, task.attempt + 1)
+        port = Attempt(self._engine, actor, task, task.attempt + 1)
         ready = self.preparer.prepare(actor, task, kind, port)
         if ready.call is None:
             self._dispatch.free(keys)
@@ -193,6 +195,13 @@ class Starter:
         self.offer((actor,))
 
     # -- starts that the store may refuse
+
+    def still_startable(self, start: Provisional) -> bool:
+        """Whether nothing else happened to its task in the same turn; else its slots are freed."""
+        startable = self.is_startable(start.actor, start.entry[3])
+        if not startable:
+            self._dispatch.free(start.keys)
+        return startable
 
     def accepted(self, start: Provisional) -> None:
         """The store had a place for it."""

@@ -131,7 +131,7 @@ class Supervisor:
             self._engine.attempt_ended(call)
             tree = actor.tree
             task = tree.task(call.task)
-            if task is None or not is_running(task, call.attempt):
+            if task is None or not is_running(task, call.attempt, call.generation):
                 return None, None
             facts: Sequence[AnyEvent]
             if error is not None and task.n not in tree.cancels:
@@ -140,7 +140,9 @@ class Supervisor:
                 facts = self._engine.judge.facts(turn, actor, call, stopped.outcome)
             else:
                 stamp, ended = turn.stamp(actor), stopped.ended and task.n not in tree.orphans
-                facts = decide.stopped(tree, call.task, call.attempt, stamp, ended=ended)
+                facts = decide.stopped(
+                    tree, call.task, call.attempt, stamp, ended=ended, generation=call.generation
+                )
             actor.apply(facts)
             return actor, None
 

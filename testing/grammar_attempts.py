@@ -58,7 +58,7 @@ def _allowed(books: Books, event: e.TaskStarted, course: Course) -> Iterator[str
         yield f"{id} starts while no engine drives the tree"
     if books.paused and event.called:
         yield f"{id} starts while the tree is paused"
-    if books.cancel_requested(id) and not (course.group and books.courses.all_ended(id)):
+    if books.cancel_requested(id) and not course.group:
         yield f"{id} starts after a cancel was requested"
     parent = books.courses.by_id.get(course.spec.parent or "")
     if parent is not None and parent.group and parent.end:

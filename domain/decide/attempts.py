@@ -106,10 +106,12 @@ def stopped(
     return [cancelled(task, stamp, stopped=ended, reason=tree.cancels[task.n])]
 
 
-def take_over(tree: Tree, id: str, attempt: int, stamp: Stamp) -> list[e.AnyEvent]:
+def take_over(
+    tree: Tree, id: str, attempt: int, stamp: Stamp, *, generation: int | None = None
+) -> list[e.AnyEvent]:
     """An attempt of a former engine was found again, and goes on."""
     task = known(tree, id)
-    if not is_running(task, attempt) or task.n not in tree.orphans:
+    if not is_running(task, attempt, generation) or task.n not in tree.orphans:
         raise InvalidTransition(f"task {task.spec.label}: attempt {attempt} is over")
     return [
         e.AttemptTakenOver(

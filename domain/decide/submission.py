@@ -36,10 +36,16 @@ _schemas = msgspec.json.Decoder(_Schemas)
 
 
 def submit(
-    tree: Tree, registered: Registered, stamp: Stamp, *, strict: bool = False
+    tree: Tree,
+    registered: Registered,
+    stamp: Stamp,
+    *,
+    strict: bool = False,
+    reattaches: Callable[[str], bool] = lambda _: False,
 ) -> list[e.AnyEvent]:
     """The draft is to be run: the graph is checked, executors are chosen. Twice changes nothing.
 
+    ``reattaches`` says of a registered executor whether it can find work again.
     With ``strict`` a task that no registered executor can run is a fault, too; else it fails when
     its turn comes.
     """
@@ -54,10 +60,12 @@ def submit(
         faults.extend(_unregistered(specs, executors, of, registered))
     if faults:
         raise InvalidGraph(faults)
+    chosen = tuple(
+        ExecutorRef(ref.id, ref.module, registered(ref.id) is not None and reattaches(ref.id))
+        for ref in executors
+    )
     return [
-        e.TreeSubmitted(
-            at=stamp.at, by=stamp.by, cause=stamp.cause, executors=tuple(executors), of=tuple(of)
-        )
+        e.TreeSubmitted(at=stamp.at, by=stamp.by, cause=stamp.cause, executors=chosen, of=tuple(of))
     ]
 
 

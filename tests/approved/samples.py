@@ -114,6 +114,12 @@ _FIRST: tuple[AnyEvent, ...] = (
 )  # fmt: skip
 
 _GROWN: dict[str, tuple[AnyEvent, ...]] = {
+    "reattaches": (
+        e.TreeSubmitted(
+            at=AT, by=BY, cause=CAUSE,
+            executors=(ExecutorRef("cook", "kitchen.stove", True),), of=(0,),
+        ),
+    ),
     "policy": (
         e.TreeCreated(
             at=AT, by=BY, cause=CAUSE, uid="9d8f1c3a-0b7e-4a53-8f0e-2b1f6f1f7a10",

@@ -349,9 +349,6 @@ BROKEN_CANCELS: Broken = {
         "a starts after a cancel was requested"),
     "a start after a group's request": (
         [*GROUPS, cancel_requested("g"), started("b")], "b starts after a cancel was requested"),
-    "a group that begins after the tree's request": (
-        [*running("r", "a", "g", "g/b", "g/c"), started("b"), tree_cancel_requested(),
-         group_started("g")], "g starts after a cancel was requested"),
     "a tree twice": (
         [*ALL_ASKED, tree_cancel_requested()], "tree.cancel_requested again"),
     "a tree after its end": (
