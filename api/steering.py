@@ -19,6 +19,11 @@ from .problems import Unanswered
 from .stores import Store
 from .wiring import owners_alive
 
+UNDRIVEN = "no engine drives the tree; resume it"
+_NEEDS_AN_ENGINE = (
+    "slot", "concurrency", "retry", "running", "stopping", "timer", "signal", "unclaimed",
+)  # fmt: skip
+
 
 def command_of(
     store: Store, tree: str, name: str, arguments: Mapping[str, Any], *, id: str | None = None
@@ -82,15 +87,18 @@ def why(store: Store, id: str) -> dict[str, str]:
         raise NotFound("task", id)
     tree = load(store.journal, view.tree_id)
     found = decide.why(tree, id)
-    if found["reason"] not in ("slot", "concurrency", "retry", "running", "unclaimed"):
+    if found["reason"] not in _NEEDS_AN_ENGINE:
         return found
     alive = None if tree.released else owners_alive(store, [tree.engine])[tree.engine]
     if alive is not False and not tree.released:
         return found | {"engine": tree.engine}
+    if found["reason"] in ("timer", "signal"):
+        return found | {"detail": UNDRIVEN}
+    task = tree.task(id)
+    executor = None if task is None else tree.executor_of(task)
     missing = missing_executors(store.executors, tree)
-    if missing:
-        names = ", ".join(sorted(missing))
-        hints = " ".join(f"--import {m}" for m in sorted(set(missing.values())) if m)
-        detail = f"{names} is not registered here; {hints or 'import the module that registers it'}"
+    if executor in missing:
+        hint = f"--import {missing[executor]}" if missing[executor] else "import its module"
+        detail = f"the executor {executor!r} is not registered here; {hint}"
         return {"reason": "executor_missing", "detail": detail}
-    return {"reason": "unclaimed", "detail": "no engine drives the tree; resume it"}
+    return {"reason": "unclaimed", "detail": UNDRIVEN}

@@ -3,6 +3,7 @@
 What is JSON but no task is told here, where it stands, before anything refers to anything.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -45,6 +46,8 @@ class _Flawless(WrittenTask, forbid_unknown_fields=True, kw_only=True, gc=False)
 FIELDS = frozenset(WrittenTask.__struct_fields__)
 DEPENDENCY_FIELDS = frozenset({"id", "key", "name", "required", "type"})
 """``type`` is what exported tasks have; it has no meaning."""
+_ENUM = re.compile(r"Invalid enum value .*?(?= - at |$)", re.DOTALL)
+"""What msgspec says of them repeats the value."""
 _task = msgspec.json.Decoder(WrittenTask)
 _flawless = msgspec.json.Decoder(_Flawless)
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -95,7 +98,9 @@ def _decode(document: Raw | bytes, where: str, faults: list[Fault]) -> WrittenTa
 
 
 def _reason(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return _ENUM.sub("not one of the values that are allowed", str(error))
 
 
 def _unknown_fields(names: Iterable[str], where: str) -> Iterator[Fault]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 
-from msgspec import Struct, json
+from msgspec import Struct
 
 from ..domain import decide
 from ..domain.errors import (
@@ -15,7 +15,6 @@ from ..domain.errors import (
     OwnedElsewhere,
     StaleVersion,
 )
-from ..domain.inputs import references
 from ..domain.intake import NewId, fresh
 from ..domain.specs import EMPTY_OBJECT, TaskSpec, TreeOptions
 from ..domain.tree import Tree
@@ -23,8 +22,9 @@ from .actor import Actor, Observer
 from .commands import Done, decide_command
 from .engine import Engine
 from .loading import load
-from .ports import SIGNAL, Command, Executors, OpenTree
+from .ports import Command, Executors, OpenTree
 from .turn import Turn
+from .waiting import waiting_faults
 
 __all__ = [
     "NewTree",
@@ -150,7 +150,7 @@ def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool) -> None:
             reattaches=lambda i: known.kind(i).reattaches,
         )
     )
-    if faults := signal_faults(engine.executors, tree):
+    if faults := waiting_faults(engine.executors, tree):
         raise InvalidGraph(faults)
     actor.apply(decide.claim(tree, engine.name, stamp))
 
@@ -189,23 +189,6 @@ async def reopen(engine: Engine, command: Command) -> Done:
             return Done(await engine.command(decision))
         except StaleVersion:
             continue  # somebody else wrote meanwhile
-
-
-def signal_faults(executors: Executors, tree: Tree) -> list[Fault]:
-    """What is wrong with tasks that wait for signals: their inputs are not computed."""
-    signals = {n for n, ref in enumerate(tree.executors) if ref.id == SIGNAL}
-    if not signals:
-        return []
-    found: list[Fault] = []
-    for task in tree.live():
-        if task.kind in signals:
-            spec = task.spec
-            if any(references(spec.inputs)):
-                wrong: Sequence[str] = ("a signal's inputs hold no $from: write them out",)
-            else:
-                wrong = executors.violations(SIGNAL, EMPTY_OBJECT, json.decode(spec.inputs))
-            found.extend(Fault("invalid_inputs", spec.label, text) for text in wrong)
-    return found
 
 
 async def resume(

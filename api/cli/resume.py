@@ -63,6 +63,10 @@ def main(
         refused.update(done.refused)
         for id, error in refused.items():
             console.say(f"tree {id} was left: {clean(str(error))}")
+        for actor in done.taken:
+            if actor.tree.paused:
+                unpause = desk.command("unpause", actor.tree.id)
+                console.say(f"tree {actor.tree.id} is paused: nothing of it starts until {unpause}")
         return done.taken
 
     async def drive() -> Ended:

@@ -116,11 +116,13 @@ def _conclude(console: Console, desk: Desk, tree: str, word: str, done: Done) ->
     view = desk.store.tree(tree)
     if console.json:
         console.document(
-            {"id": tree, "status": view.status, "version": done.version, "paused": view.paused}
+            {"id": tree, "status": view.status, "version": view.version, "paused": view.paused}
         )
         return 0
     console.print(f"tree {tree} {word}: {view.status}, version {done.version}")
-    if view.phase != "settled" and view.released:
+    if view.paused:
+        console.say(f"nothing of it starts until: {desk.command('unpause', tree)}")
+    elif view.phase != "settled" and view.released:
         console.say(f"no engine runs it. {desk.command('resume', tree)}")
     return 0
 
@@ -199,6 +201,8 @@ def sentence(reason: Mapping[str, str]) -> str:
     text = _SENTENCES[reason["reason"]].format_map({k: clean(v, 200) for k, v in reason.items()})
     if reason["reason"] == "signal" and "until" in reason:
         text += f", until {clock(reason['until'])}"
+    if reason["reason"] in ("timer", "signal") and "detail" in reason:
+        text += f"; {reason['detail']}"
     if "deadline" in reason:
         text += f"; it has to be over by {clock(reason['deadline'])}"
     return text

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from aipartnerupflow.domain import events as e
+from aipartnerupflow.domain.errors import InvalidGraph
 from aipartnerupflow.domain.time import to_text
 from aipartnerupflow.engine.lifecycle import resume
+from aipartnerupflow.engine.ports import Kind
 from tests.support.bench import Bench, MakeBench, fan, one
+from tests.support.works import nothing
 
 
 def wait(id: str = "w", **inputs: Any) -> dict[str, Any]:
@@ -113,10 +116,23 @@ async def test_a_deadline_holds_for_waits_too(bench: Bench) -> None:
     assert (bench.seconds(failed.at), failed.error.type) == (30, "deadline_exceeded")
 
 
-async def test_a_wait_whose_inputs_are_wrong_fails_before_it_waits(bench: Bench) -> None:
+async def test_a_wait_whose_inputs_are_wrong_is_refused_with_its_tree(bench: Bench) -> None:
     bench.executors.wrong = ("/seconds: must be a number",)
-    assert await bench.run(one("wait", inputs={"seconds": "long"})) == "failed"
-    assert bench.facts(e.TaskFailed)[0].error.type == "invalid_inputs"
+    with pytest.raises(InvalidGraph, match="/seconds: must be a number"):
+        await bench.submit(one("wait", inputs={"seconds": "long"}))
+    assert bench.journal.log == []
+
+
+async def test_a_wait_whose_computed_inputs_are_wrong_fails_before_it_waits(bench: Bench) -> None:
+    bench.executors.wrong = ("/seconds: must be a number",)
+    bench.on("give", nothing)
+    tasks = [*fan(0), {"id": "a", "name": "give", "parent_id": "r"}]
+    wait = {"id": "w", "name": "wait", "parent_id": "r", "dependencies": ["a"]}
+    tasks.append(wait | {"inputs": {"seconds": {"$from": "a"}}})
+    bench.executors.kinds["give"] = Kind("give", checked=False)
+    assert await bench.run(tasks) == "failed"
+    failed = {fact.task: fact.error.type for fact in bench.facts(e.TaskFailed)}
+    assert failed["w"] == "invalid_inputs"
 
 
 async def test_a_release_leaves_waits_as_they_are(bench: Bench) -> None:

@@ -146,7 +146,10 @@ def test_there_has_to_be_something_to_run_again(jobs: Path, apflow: Apflow) -> N
 def test_why_tells_of_each_task_that_has_not_ended(jobs: Path, apflow: Apflow) -> None:
     apflow("run", write_tree(jobs, WAITING), *RUN, "--timeout", "0.5")
     lines = apflow("why", "r", *RUN).out.splitlines()
-    assert lines[1:] == ["in_progress  go: waits for the signal go", "pending  a: waits for go"]
+    assert lines[1:] == [
+        "in_progress  go: waits for the signal go; no engine drives the tree; resume it",
+        "pending  a: waits for go",
+    ]
     apflow("signal", "r", "go", "--payload", "{}", *STORE)
     found = apflow("why", "a", *RUN, "--json").document
     assert (found["reason"], found["key"]) == ("unclaimed", "a")
