@@ -2,11 +2,25 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
+from aipartnerupflow.domain import events as e
+from aipartnerupflow.domain.errors import ApflowError
+from aipartnerupflow.engine.lifecycle import resume
 from tests.support.simulation.commands import commands
 from tests.support.simulation.nodes import LEASE, Died, Node
 from tests.support.simulation.world import DAY, HOUR, World
+
+TOPICS = [
+    kind.topic
+    for kind in (
+        e.AttemptFailed, e.TaskWaiting, e.TaskCancelRequested, e.TreeCancelRequested,
+        e.TreeReopened, e.TreeClaimed, e.TreePaused, e.TreeUnpaused, e.SignalReceived,
+        e.AttemptTakenOver, e.TaskSaved, e.TreeSettled, e.TreeReleased,
+    )
+]  # fmt: skip
+"""Of an append with one of these an engine may die."""
 
 
 def all_accidents(world: World) -> list[Coroutine[Any, Any, None]]:
@@ -36,6 +50,9 @@ async def crashes(world: World) -> None:
         if chance.random() < 0.2:
             node.kill()
             continue
+        if chance.random() < 0.4:
+            node.connection.doom = (chance.choice(TOPICS), chance.choice(["before", "after"]))
+            continue
         _doom(node, chance.randint(1, 12), chance.choice(["before", "after"]))
         if chance.random() < 0.3:
             await asyncio.wait({node.death})
@@ -62,7 +79,19 @@ async def freezes(world: World) -> None:
         node = chance.choice(up)
         node.process.stop()
         await asyncio.sleep(chance.choice([0.5, 3.0, LEASE + 5.0]))
+        if not world.setting.leases and chance.random() < 0.3:
+            await _by_force(world, node)
         node.process.go_on()
+
+
+async def _by_force(world: World, frozen: Node) -> None:
+    """Somebody does not wait for an engine that is there, but does nothing."""
+    others = [node for node in world.up() if node.ready]
+    if others and not frozen.process.dead:
+        ids = [id for id, books in world.ledger.books.items() if books.engine == frozen.name]
+        world.forced.update(ids)
+        with suppress(Died, ApflowError):
+            await others[0].ask(lambda engine: resume(engine, ids, take_over=True))
 
 
 async def jumps(world: World) -> None:

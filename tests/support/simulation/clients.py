@@ -5,6 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 from aipartnerupflow.domain.errors import ApflowError, CommitUnknown, StoreError
+from aipartnerupflow.domain.events import TreeSettled
 from aipartnerupflow.engine.actor import Actor
 from aipartnerupflow.engine.engine import Engine
 from aipartnerupflow.engine.lifecycle import NewTree, create
@@ -71,5 +72,10 @@ async def _watch(world: World, actor: Actor) -> None:
         status = await actor.waiter()
     except ApflowError:
         return  # this engine does not go on with it
-    if (stored := world.ledger.books[actor.tree.id].settled) != status:
-        world.violated(f"{actor.tree.id} was told to be {status}, stored is {stored or 'no end'}")
+    ends = [
+        entry.event.status
+        for entry in world.ledger.of(actor.tree.id).entries
+        if isinstance(entry.event, TreeSettled)
+    ]
+    if status not in ends[-1:]:
+        world.violated(f"{actor.tree.id} was told to be {status}, stored is {ends}")

@@ -33,7 +33,7 @@ async def commands(world: World) -> None:
 def random_command(world: World, chance: Random) -> Command:
     """Something for a tree that is there."""
     tree = chance.choice(list(world.ledger.books))
-    plan = world.outside.plans[world.ledger.books[tree].name]
+    plan = world.outside.plans[world.ledger.of(tree).name]
     keys = [spec.label for spec in plan.specs]
     name = chance.choice(["pause", "unpause", "cancel", "cancel", "rerun", "rerun", "signal"])
     said: dict[str, Any] = {}
@@ -88,7 +88,7 @@ async def _answer(world: World, command: Command) -> Done:
 
 def _acknowledged(world: World, command: Command, done: Done) -> None:
     world.acknowledged += 1
-    entries = world.ledger.books[command.tree].entries
+    entries = world.ledger.of(command.tree).entries
     if done.version > len(entries):
         world.violated(f"{command.name} was acknowledged for a version that is not stored")
     elif not world.ledger.caused.get(command.id) and not _changes_nothing(world, command, done):
@@ -97,7 +97,7 @@ def _acknowledged(world: World, command: Command, done: Done) -> None:
 
 def _changes_nothing(world: World, command: Command, done: Done) -> bool:
     """Whether the tree was already as it was to be, or another command has done it."""
-    entries = world.ledger.books[command.tree].entries[: done.version]
+    entries = world.ledger.of(command.tree).entries[: done.version]
     tree = fold(command.tree, [entry.event for entry in entries])
     said = json.decode(command.arguments)
     match command.name:

@@ -6,13 +6,13 @@ from typing import Any
 
 from msgspec import Raw, json
 
+from aipartnerupflow.domain.decide.drafts import INLINE_BYTES
 from aipartnerupflow.domain.errors import ApflowError
 from aipartnerupflow.domain.specs import ErrorInfo
 from aipartnerupflow.engine.ports import (
     SIGNAL,
     WAIT,
     Call,
-    Gone,
     Kind,
     Outcome,
     Raised,
@@ -160,12 +160,12 @@ def _id(call: Call) -> tuple[str, str, int, int]:
     return call.tree, call.task, call.generation, call.attempt
 
 
-def result_of(call: Call) -> Outcome:
-    """What a task always returns, so that its dependents can tell whether they got it."""
-    return Returned(Raw(json.encode({"from": call.key, "generation": call.generation})))
+def result_of(call: Call, *, big: bool) -> Outcome:
+    """What a task always returns, so that its dependents can tell whether they got it.
 
-
-__all__ = [
-    "BROKEN", "GRACE", "KINDS", "SAFE", "TRANSIENT", "Gone", "Raised", "SimulatedBackend",
-    "SimulatedExecutors", "result_of",
-]  # fmt: skip
+    What is big does not fit into an event.
+    """
+    result: dict[str, Any] = {"from": call.key, "generation": call.generation}
+    if big:
+        result["filler"] = "x" * (INLINE_BYTES + 1)
+    return Returned(Raw(json.encode(result)))

@@ -61,7 +61,7 @@ class Ledger(MemoryRecorder):
     ) -> None:
         super().__init__()
         self._claimed = claimed
-        self.books: dict[str, TreeBooks] = defaultdict(TreeBooks)
+        self.books: dict[str, TreeBooks] = {}
         self.started: dict[AttemptId, float] = {}
         self.caused: dict[str, list[Entry]] = defaultdict(list)
         """The events of each command that made any."""
@@ -81,6 +81,10 @@ class Ledger(MemoryRecorder):
                 self._take(Recorded(batch.tree, event.originator_version, known, at))
         return position
 
+    def of(self, tree: str) -> TreeBooks:
+        """The books of a tree; empty ones where nothing of it is stored."""
+        return self.books.get(tree) or TreeBooks()
+
     def entries(self) -> Iterator[Entry]:
         """All trees' entries, tree by tree."""
         return (entry for books in self.books.values() for entry in books.entries)
@@ -91,7 +95,8 @@ class Ledger(MemoryRecorder):
         return ((one.recorded.tree, one.recorded.version, one.event) for one in by_position)
 
     def _take(self, recorded: Recorded) -> None:
-        books, event = self.books[recorded.tree], recorded.event
+        books = self.books.setdefault(recorded.tree, TreeBooks())
+        event = recorded.event
         entry = Entry(recorded, self._time(), self.commits)
         books.entries.append(entry)
         if event.cause is not None:

@@ -33,8 +33,10 @@ class Connection(FaultyRecorder):
     """What one process has of the store. It may die of a commit, before or after it happened."""
 
     process: Process
-    doom: tuple[int, str] | None = None
-    """The process dies of this append, counted from 1 in its life: ``before`` or ``after``."""
+    doom: tuple[int | str, str] | None = None
+    """The process dies of this append, by its number in its life or by the topic of one of its
+    events: ``before`` or ``after``.
+    """
     appends: int = 0
 
     @property
@@ -46,19 +48,22 @@ class Connection(FaultyRecorder):
         """See `Recorder.record`."""
         self.process.check()
         self.appends += 1
-        self._die("before")
+        self._die("before", batches)
         try:
             return super().record(batches)
         finally:
-            self._die("after")
+            self._die("after", batches)
 
     def before(self, operation: str) -> Any:
         """See `FaultyRecorder.before`."""
         self.process.check()
         return super().before(operation)
 
-    def _die(self, when: str) -> None:
-        if self.doom == (self.appends, when):
+    def _die(self, when: str, batches: Sequence[Batch]) -> None:
+        if self.doom is None or self.doom[1] != when:
+            return
+        topics = {event.topic for batch in batches for event in batch.stored}
+        if self.doom[0] == self.appends or self.doom[0] in topics:
             self.process.kill()
             self.process.check()
 
@@ -129,8 +134,6 @@ class Node:
         self.closed = False
         self.senders = 0
         self.taking: dict[str, asyncio.Lock] = {}
-        self.taken_over: set[str] = set()
-        """Trees that somebody took from it by force."""
         self.engine: Engine | None = None
         self.connection = world.connect(self.process)
         self.process.spawn(self._live())
@@ -194,7 +197,7 @@ class Node:
         async with self.taking.setdefault(command.tree, asyncio.Lock()):
             if command.tree in engine.actors:
                 return await carry_out(engine, command)
-            if command.name == "rerun" and self.world.ledger.books[command.tree].settled:
+            if command.name == "rerun" and self.world.ledger.of(command.tree).settled:
                 with suppress(OwnedElsewhere):
                     return await reopen(engine, command)
         self.senders += 1

@@ -63,7 +63,8 @@ class Outside:
 
     def script(self, call: Call) -> Script:
         """What the executor does in this task."""
-        return self.plans[self._ledger.books[call.tree].name].scripts[call.key]
+        plan = self.plans.get(self._ledger.of(call.tree).name)
+        return Script() if plan is None else plan.scripts[call.key]
 
     def stubborn(self, call: Call) -> float:
         """Seconds that the call takes to end when it is stopped; it is about to be."""
@@ -125,7 +126,7 @@ class Outside:
             return Raised(BROKEN)
         if ends == "transient" and bad:
             return Raised(TRANSIENT)
-        return result_of(call)
+        return result_of(call, big=self.script(call).big)
 
     async def _talk(self, call: Call, script: Script) -> None:
         """Tell how far it is; save a checkpoint, which must be in the log when `save` returns."""
@@ -157,12 +158,13 @@ class Outside:
 
     def _judge(self, run: Run) -> None:
         call, id = run.call, run.id
-        books = self._ledger.books[call.tree]
+        books = self._ledger.of(call.tree)
         if id in self._seen:
             self._violated(f"the executor is called twice for attempt {id}")
         self._seen[id] = run
         if id not in self._ledger.started:
             self._violated(f"the executor is called for {id}, whose start is not stored")
+            return
         if run.process.was_stopped:
             return  # it may be behind the log, and is fenced when it writes
         if (call.task, call.generation) in books.completed:
@@ -181,7 +183,7 @@ class Outside:
             for other in self.active.values()
             if other.process is run.process and other.id not in self._stopping
         ]
-        name = self._ledger.books[call.tree].name
+        name = self._ledger.of(call.tree).name
         limits = {
             "the engine": (self.slots, len(beside)),
             "the executor": (KINDS[call.executor].limit, sum(
@@ -196,7 +198,7 @@ class Outside:
                 self._violated(f"{run.id} runs as number {running + 1} where {what} allows {limit}")
 
     def _judge_inputs(self, call: Call) -> None:
-        name = self._ledger.books[call.tree].name
+        name = self._ledger.of(call.tree).name
         for dependency in self._specs[name, call.key].dependencies:
             on = self._specs[name, dependency.on]
             executor = executor_of(on)
@@ -209,7 +211,7 @@ class Outside:
     def _saved(self, call: Call, until: int) -> bytes | None:
         """The last checkpoint in the log, of this generation and of an attempt up to ``until``."""
         found: bytes | None = None
-        for entry in self._ledger.books[call.tree].entries:
+        for entry in self._ledger.of(call.tree).entries:
             match entry.event:
                 case e.TaskSaved(task=call.task, attempt=attempt, checkpoint=saved):
                     found = bytes(saved) if attempt <= until else found

@@ -66,6 +66,8 @@ async def _main(world: World) -> None:
     twins = asyncio.ensure_future(_compare(world))
     await asyncio.sleep(world.setting.horizon)
     await _end(accidents)
+    if not any(node.process.killed for node in world.nodes):
+        world.nodes[-1].kill()  # no seed is spared
     _heal(world)
     await settle(world)
     await asyncio.sleep(5.0)  # what was asked for too late is answered too

@@ -28,7 +28,8 @@ class Script(Struct, frozen=True):
     ``ends``: ``ok``; ``broken`` (an error that is never retried by default); ``transient`` (the
     first ``times`` calls of a generation that get to their end fail so, then it is well); ``hangs``
     (the first ``times`` calls never end by themselves). ``seconds`` is how long a call takes at
-    most. ``stubborn``: being stopped takes this long; more than the grace is never waited for.
+    most. ``saves`` a checkpoint, ``tells`` how far it is, returns something ``big``. ``stubborn``:
+    being stopped takes this long; more than the grace is never waited for.
     """
 
     ends: str = "ok"
@@ -36,6 +37,7 @@ class Script(Struct, frozen=True):
     seconds: float = 0.0
     saves: bool = False
     tells: bool = False
+    big: bool = False
     stubborn: float = 0.0
 
 
@@ -189,7 +191,7 @@ class _Grower:
 
 
 def _script(chance: Random, spec: TaskSpec) -> Script:
-    ends = chance.choices(["ok", "broken", "transient", "hangs"], [80, 6, 10, 4])[0]
+    ends = chance.choices(["ok", "broken", "transient", "hangs"], [72, 6, 18, 4])[0]
     bounded = spec.policy.timeout or spec.policy.heartbeat or spec.policy.deadline
     if ends == "hangs" and not bounded:
         ends = "ok"  # else nothing would ever end it
@@ -199,6 +201,7 @@ def _script(chance: Random, spec: TaskSpec) -> Script:
         chance.choice([0.0, 0.02, 0.2, 1.0, 3.0, 8.0]),
         saves=chance.random() < 0.1,
         tells=chance.random() < 0.1,
+        big=chance.random() < 0.02,
         stubborn=chance.choice([0.0, 0.0, 0.0, 0.5, 5.0, 60.0]),
     )
 

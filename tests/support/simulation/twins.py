@@ -27,7 +27,7 @@ def unlike(world: World) -> Iterator[str]:
 
 
 def _compare(world: World, actor: Actor) -> Iterator[str]:
-    entries = world.ledger.books[actor.tree.id].entries[: actor.stored]
+    entries = world.ledger.of(actor.tree.id).entries[: actor.stored]
     twin = fold(actor.tree.id, [entry.event for entry in entries])
     for event in actor.pending:
         evolve(twin, event)

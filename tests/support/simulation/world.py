@@ -105,6 +105,8 @@ class World:
         self.leases: dict[str, float] = {}
         self.lapsed: dict[str, float] = {}
         """When an engine last found that its lease had run out."""
+        self.forced: set[str] = set()
+        """Trees that somebody has taken by force."""
         self.nodes: list[Node] = []
         self.jumps: list[float] = []
         """When somebody set the clock."""
@@ -179,7 +181,7 @@ class World:
         if before == after:
             if not node.connection.troubled and not node.process.was_stopped:
                 self.violated(f"{after} claimed {tree}, which it drove, and its store was well")
-        elif self.is_alive(before) and tree not in node.taken_over and not self._was_away(before):
+        elif self.is_alive(before) and tree not in self.forced and not self._was_away(before):
             self.violated(f"{after} claimed {tree} from {before}, which was alive")
 
     def _was_away(self, name: str) -> bool:
