@@ -31,6 +31,7 @@ from aipartnerupflow.domain.errors import (
     OwnedElsewhere,
     Released,
     StaleVersion,
+    StoreError,
 )
 from aipartnerupflow.domain.events import AnyEvent
 from aipartnerupflow.domain.intake import read
@@ -111,22 +112,29 @@ class Driver:
     async def run(self) -> None:
         """Submit what is missing, wait for all of it, and with ``watch`` for everybody else's."""
         plan = self._plan
-        missing = [
-            number
-            for number in range(plan.part, plan.trees, plan.parts)
-            if self._store.reads.tree(forest.id_of(plan.seed, number)) is None
-        ]
-        while missing or self._running:
-            if await asyncio.to_thread(Path("enough").exists):
-                missing.clear()
-            while missing and len(self._running) < plan.beside:
-                await self._submit(missing.pop(0))
+        numbers = iter(range(plan.part, plan.trees, plan.parts))
+        more = True
+        while more or self._running:
+            more = more and not await asyncio.to_thread(Path("enough").exists)
+            while more and len(self._running) < plan.beside:
+                number = next(numbers, None)
+                more = number is not None
+                if number is not None and await self._is_missing(number):
+                    await self._submit(number)
             if self._running:
                 done, self._running = await asyncio.wait(self._running, return_when=FIRST_COMPLETED)
                 for each in done:
                     each.result()
         if plan.watch is not None:
             await self._others()
+
+    async def _is_missing(self, number: int) -> bool:
+        """Whether no former life has submitted it; where that cannot be told it is left out."""
+        try:
+            id = forest.id_of(self._plan.seed, number)
+            return await asyncio.to_thread(self._store.reads.tree, id) is None
+        except StoreError:
+            return False
 
     async def _others(self) -> None:
         """Until nothing is open anywhere."""
