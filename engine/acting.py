@@ -28,12 +28,12 @@ class Acting:
             if write.error is None:
                 self._stored(turn, write)
                 continue
-            if write.start is not None:
+            if write.start is None:
+                failures[write.actor] = write.error
+            else:
                 engine.starter.refused(write.start)
-                if isinstance(write.error, SlotTaken):
-                    continue
-            failures[write.actor] = write.error
-            engine.lose(write.actor, write.error)
+            if not isinstance(write.error, SlotTaken):
+                engine.lose(write.actor, write.error)
         self.begin(turn, failures)
         for actor in turn.touched:
             if actor.tree.settled and actor not in failures and actor.driven:

@@ -123,7 +123,23 @@ def _append(journal: Journal, units: Sequence[Unit]) -> Results:
     except (StaleVersion, IdTaken, SlotTaken, CommandAnswered) as error:
         if len(units) == 1:
             return [error]
-        return [result for unit in units for result in _append(journal, [unit])]
+        return _one_by_one(journal, units)
     except ApflowError as error:
         return [error] * len(units)
     return [None] * len(units)
+
+
+def _one_by_one(journal: Journal, units: Sequence[Unit]) -> Results:
+    """What builds on a refused unit is refused with it: its version may fit by chance."""
+    results: Results = []
+    refused: set[str] = set()
+    for unit in units:
+        behind = [append for append in unit if append.tree in refused]
+        if behind:
+            result: ApflowError | None = StaleVersion(behind[0].tree, behind[0].expected)
+        else:
+            (result,) = _append(journal, [unit])
+        if result is not None:
+            refused.update(append.tree for append in unit)
+        results.append(result)
+    return results

@@ -61,13 +61,22 @@ class Sender:
             if not sent:
                 await asyncio.to_thread(self._inbox.send, command)
                 sent = True
-            outcome = await asyncio.to_thread(self._inbox.outcome, command.id)
+            outcome = await asyncio.to_thread(self._outcome, command)
             if outcome is not None:
                 return done_of(outcome)
             if left <= 0:
                 return Asked(command, owner)
             await asyncio.sleep(pause)
             left, pause = left - pause, min(pause * 1.5, LOOK * 10)
+
+    def _outcome(self, command: Command) -> bytes | None:
+        """As far as it can be read now: the command lies there, and is not refused by that."""
+        assert self._inbox is not None
+        try:
+            return self._inbox.outcome(command.id)
+        except StoreError as error:
+            log.info("the outcome of command %s cannot be read: %s", command.id, error)
+            return None
 
     def _do_it_here(self, command: Command, sent: bool) -> Done | None:
         """Nobody drives the tree; None where somebody does after all.

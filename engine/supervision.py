@@ -44,6 +44,7 @@ class Supervisor:
         self._engine = engine
         self._backend = backend
         self._watched: dict[tuple[str, str], _Watched] = {}
+        self._overdue: dict[tuple[str, str], Task] = {}
 
     def began(self, actor: "Actor", call: Call, policy: Policy) -> None:
         """The executor of ``call`` was called."""
@@ -53,6 +54,9 @@ class Supervisor:
             self.end_cancelled(actor)
         if policy is NO_POLICY:
             return
+        overdue = self._overdue.pop((call.tree, call.task), None)
+        if overdue is not None and overdue.generation == call.generation:
+            self._end(watched, decide.overdue(overdue), final=True)
         loop = self._engine.loop
         if policy.timeout is not None:
             text = f"the attempt took longer than {policy.timeout:g} s"
@@ -95,9 +99,12 @@ class Supervisor:
                 watched.timers.append(loop.call_later(GRACE, self._end, watched, None))
 
     def overdue(self, actor: "Actor", task: Task) -> None:
-        """The deadline of a running task has passed."""
-        watched = self._watched.get((actor.tree.id, task.spec.id))
-        if watched is not None:
+        """The deadline of a running task has passed, maybe while its start was being stored."""
+        key = (actor.tree.id, task.spec.id)
+        watched = self._watched.get(key)
+        if watched is None:
+            self._overdue[key] = task
+        else:
             self._end(watched, decide.overdue(task), final=True)
 
     def _listen(self, watched: _Watched, silence: float, heard: float) -> None:
@@ -106,11 +113,11 @@ class Supervisor:
         port = watched.call.port
         if isinstance(port, Attempt):
             heard = max(heard, port.heard)
-        if loop.time() - heard >= silence:
+        at = heard + silence
+        if loop.time() >= at:
             error = _timeout("heartbeat_timeout", f"no sign of life for {silence:g} s")
             self._end(watched, error)
         else:
-            at = heard + silence
             watched.timers = [timer for timer in watched.timers if timer.when() > loop.time()]
             watched.timers.append(loop.call_at(at, self._listen, watched, silence, heard))
 

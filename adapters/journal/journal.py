@@ -127,6 +127,9 @@ class EventJournal:
             try:
                 return self._stored(given, self._record(left, batches))
             except (VersionTaken, StaleVersion, IdTaken, SlotTaken, CommandAnswered) as error:
+                position = self._unknown.resolve(left, batches, StoreError(str(error)))
+                if position is not None:  # it was one's own write that was in the way
+                    return self._stored(given, position)
                 rest = self._unknown.left(left)  # was it one's own earlier try?
                 if rest is left:
                     self._refuse(error, batches)
