@@ -5,9 +5,16 @@ import logging
 from typing import TYPE_CHECKING
 
 from ..domain.decide import Stamp
-from ..domain.errors import ApflowError, InvalidTransition, OwnedElsewhere, StoreError
+from ..domain.errors import (
+    ApflowError,
+    CommitUnknown,
+    InvalidTransition,
+    OwnedElsewhere,
+    StoreError,
+)
 from .commands import Done, decide_command, done_of, outcome_of, refusal_of
 from .errand import Errand
+from .lifecycle import reopen
 from .loading import load
 from .ports import Answered, Command, Inbox, Journal, Liveness, Subscription
 
@@ -49,18 +56,30 @@ class Sender:
 
         Raises what refuses the command, `NotFound` for a tree that there is not.
         """
-        left, sent = patience, False
+        sent = [False]
+        try:
+            return await self._send(command, patience, sent)
+        except StoreError as error:
+            if sent[0] and not isinstance(error, CommitUnknown):
+                raise CommitUnknown(
+                    f"command {command.id} lies in the inbox of tree {command.tree}, and what "
+                    f"becomes of it cannot be read now. ({error})"
+                ) from error
+            raise
+
+    async def _send(self, command: Command, left: float, sent: list[bool]) -> Done | Asked:
+        """``sent[0]`` turns True as soon as it may lie in the inbox."""
         pause = LOOK
         while True:
             owner = await asyncio.to_thread(self._living_owner, command.tree)
             if owner is None or self._inbox is None:
-                done = await asyncio.to_thread(self._do_it_here, command, sent)
+                done = await asyncio.to_thread(self._do_it_here, command, sent[0])
                 if done is not None:
                     return done
                 continue
-            if not sent:
+            if not sent[0]:
+                sent[0] = True
                 await asyncio.to_thread(self._inbox.send, command)
-                sent = True
             outcome = await asyncio.to_thread(self._outcome, command)
             if outcome is not None:
                 return done_of(outcome)
@@ -120,8 +139,8 @@ def decision_of(engine: "Engine", command: Command, *, left: bool) -> "Decision"
             return None, (actor.tree.version, False)
         stamp = turn.stamp_for(actor, command.by, command.id)
         facts = decide_command(actor.tree, command, stamp, engine.executors)
-        if not facts:
-            return None, (actor.tree.version, False)
+        if not facts:  # told once what the tree's state stands on is stored
+            return actor, (actor.tree.version, False)
         actor.apply(facts)
         if left:
             actor.answered.append(Answered(command.id, outcome_of(actor.tree.version)))
@@ -151,8 +170,7 @@ class Mailroom:
         while True:
             try:
                 await self._feed.mail()
-                if self._engine.actors:
-                    await self._take()
+                await self._take()
             except StoreError as error:
                 log.info("the inbox cannot be read: %s", error)
                 await asyncio.sleep(AGAIN)
@@ -180,20 +198,24 @@ class Mailroom:
             decision = decision_of(self._engine, command, left=True)
             version, changed = await self._engine.post(decision)
         except _NotHere:
-            return await asyncio.to_thread(self._after_the_end, command)
+            return await self._after_the_end(command)
         except StoreError:
             raise
         except ApflowError as error:
             return refusal_of(error)
         return None if changed else outcome_of(version)
 
-    def _after_the_end(self, command: Command) -> bytes | None:
-        """What refuses a command that came too late; None for a tree that others may drive."""
-        tree = load(self._engine.journal, command.tree)
-        if not tree.settled or command.name == "rerun":
+    async def _after_the_end(self, command: Command) -> bytes | None:
+        """What becomes of a command that came too late; None for a tree that others may drive."""
+        tree = await asyncio.to_thread(load, self._engine.journal, command.tree)
+        if not tree.settled:
             return None
         try:
+            if command.name == "rerun":
+                return outcome_of((await reopen(self._engine, command)).version)
             decide_command(tree, command, Stamp(tree.at), self._engine.executors)
+        except StoreError:
+            raise
         except ApflowError as error:
             return refusal_of(error)
         return outcome_of(tree.version)
