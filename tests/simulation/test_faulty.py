@@ -1,6 +1,5 @@
 """The recorder that fails on purpose does to each store what it says, and no more."""
 
-import sqlite3
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -24,7 +23,7 @@ ERRORS: dict[Kind, type[Exception]] = {
     Kind.LOCKED: StoreUnavailable,
     Kind.FULL: StoreFull,
     Kind.CORRUPT: StoreCorrupt,
-    Kind.RAW: sqlite3.DatabaseError,
+    Kind.RAW: StoreCorrupt,
     Kind.PARTIAL: StoreError,
     Kind.COMMIT_THEN_RAISE: StoreUnavailable,
     Kind.TAKEN_ON_RETRY: VersionTaken,

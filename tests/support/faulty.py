@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import psycopg
 from msgspec import structs
 
-from aipartnerupflow.adapters.journal.faults import VersionTaken
+from aipartnerupflow.adapters.journal.faults import VersionTaken, from_sqlite
 from aipartnerupflow.adapters.journal.journal import Batch, Recorder, Row
 from aipartnerupflow.adapters.journal.memory import MemoryRecorder
 from aipartnerupflow.domain.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
@@ -157,7 +157,8 @@ class FaultyRecorder:
             case Kind.CORRUPT:
                 raise StoreCorrupt("damaged by the test")
             case Kind.RAW:
-                raise sqlite3.DatabaseError("file is not a database, says the test")
+                raw = sqlite3.DatabaseError("file is not a database, says the test")
+                raise from_sqlite(raw, "test.db")  # as every recorder has to tell it
             case _:
                 return kind
         return None
