@@ -16,10 +16,11 @@ _NULL = Raw(b"null")
 def follow(tree: Tree, stamp: Stamp) -> list[e.AnyEvent]:
     """What the facts so far entail without needing a slot: groups start and end, the tree settles.
 
-    To be asked again, after applying the answer, until there is nothing more.
+    One group at a time: how one ends may say how the next one does. To be asked again, after
+    applying the answer, until there is nothing more.
     """
-    if tree.due:
-        return [fact for n in tree.due for fact in _group_moves(tree, tree.at_n(n), stamp)]
+    for n in tree.due:
+        return list(_group_moves(tree, tree.at_n(n), stamp))
     if tree.submitted and not tree.open and not tree.settled:
         status = "failed" if tree.failed else "cancelled" if tree.cancelled else "completed"
         return [e.TreeSettled(at=stamp.at, by="engine", cause=stamp.cause, status=status)]
