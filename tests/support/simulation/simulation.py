@@ -14,7 +14,7 @@ from tests.support.simulation.accidents import all_accidents, supervise
 from tests.support.simulation.checks import judge
 from tests.support.simulation.clients import is_there, run_tree
 from tests.support.simulation.commands import command_of, send
-from tests.support.simulation.trees import Shape
+from tests.support.simulation.trees import Shape, name_times
 from tests.support.simulation.twins import unlike
 from tests.support.simulation.world import (
     World,
@@ -53,7 +53,10 @@ def simulate(seed: int, shape: Shape = SHAPE) -> Outcome:
     began = time.perf_counter()
     chance = Random(f"{seed}/setting")
     plans = random_plans(seed, chance, shape)
-    world = World(seed, random_setting(chance), plans, random_faults(chance))
+    setting = random_setting(chance)
+    if not setting.jumps:
+        name_times(Random(f"{seed}/times"), plans)
+    world = World(seed, setting, plans, random_faults(chance))
     live(world, _main(world))
     judge(world)
     return outcome(world, time.perf_counter() - began)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from msgspec import Raw, Struct, json
+from msgspec import Raw, Struct, json, structs
 
 from aipartnerupflow.domain.specs import (
     EMPTY_OBJECT,
@@ -16,7 +16,9 @@ from aipartnerupflow.domain.specs import (
     TaskSpec,
     TreeOptions,
 )
+from aipartnerupflow.domain.time import to_text
 from aipartnerupflow.engine.ports import SIGNAL, WAIT
+from aipartnerupflow.testing.clock import NEW_YEAR_2026
 
 KEYS = {"db": 1, "api": 2}
 """Concurrency keys and their limits."""
@@ -212,3 +214,21 @@ def random_plan(chance: Random, name: str, shape: Shape) -> TreePlan:
     scripts = {spec.id: _script(chance, spec) for spec in specs}
     limit = chance.randint(1, 4) if chance.random() < 0.25 else None
     return TreePlan(name, specs, scripts, TreeOptions(limit))
+
+
+def name_times(chance: Random, plans: Sequence[TreePlan]) -> None:
+    """Some of what waits for so many seconds waits for a time instead, maybe one that has passed.
+
+    For worlds in which nobody sets the clock: else it might be a day away.
+    """
+    for plan in plans:
+        plan.specs = [
+            _until(spec, NEW_YEAR_2026 + chance.uniform(0.0, 60.0))
+            if executor_of(spec) == WAIT and chance.random() < 0.3
+            else spec
+            for spec in plan.specs
+        ]
+
+
+def _until(spec: TaskSpec, seconds: float) -> TaskSpec:
+    return structs.replace(spec, inputs=Raw(json.encode({"until": to_text(seconds)})))
