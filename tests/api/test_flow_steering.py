@@ -237,7 +237,8 @@ async def test_why_says_what_each_task_waits_for(db: Session) -> None:
         await until(lambda: seen)
         assert (await handle.why("a"))["reason"] == "running"
         assert await handle.why("b") == {"reason": "dependency", "on": "a"}
-        assert await handle.why("s") == {"reason": "signal", "signal": "go"}
+        waits = await handle.why("s")
+        assert (waits["reason"], waits["signal"]) == ("signal", "go")
         assert (await handle.why("w"))["reason"] == "timer"
         await handle.cancel("a")
         await until(lambda: "task.cancelled" in topics(db, "r"))
