@@ -206,7 +206,7 @@ class FileLiveness:
         except OSError:  # somebody else's, or no descriptor left: it cannot be told
             return None
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # others may ask at the same time
         except BlockingIOError:
             return True
         else:
