@@ -139,7 +139,7 @@ def _one_by_one(journal: Journal, units: Sequence[Unit]) -> Results:
             result: ApflowError | None = StaleVersion(behind[0].tree, behind[0].expected)
         else:
             (result,) = _append(journal, [unit])
-        if result is not None:
+        if result is not None and not isinstance(result, SlotTaken):
             refused.update(append.tree for append in unit)
         results.append(result)
     return results
