@@ -132,14 +132,14 @@ def _append(journal: Journal, units: Sequence[Unit]) -> Results:
 def _one_by_one(journal: Journal, units: Sequence[Unit]) -> Results:
     """What builds on a refused unit is refused with it: its version may fit by chance."""
     results: Results = []
-    refused: set[str] = set()
+    refused: set[tuple[str, int]] = set()
     for unit in units:
-        behind = [append for append in unit if append.tree in refused]
+        behind = [append for append in unit if (append.tree, append.expected) in refused]
         if behind:
             result: ApflowError | None = StaleVersion(behind[0].tree, behind[0].expected)
         else:
             (result,) = _append(journal, [unit])
         if result is not None and not isinstance(result, SlotTaken):
-            refused.update(append.tree for append in unit)
+            refused.update((a.tree, a.expected + len(a.events)) for a in unit)
         results.append(result)
     return results
