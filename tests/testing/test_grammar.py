@@ -1,5 +1,6 @@
 """Broken logs are planted; the checker finds each, and nothing in a sound one."""
 
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -10,6 +11,7 @@ from aipartnerupflow.testing.grammar import check_log
 from aipartnerupflow.testing.trees import (
     added,
     adopted,
+    cancelled,
     changed,
     claimed,
     completed,
@@ -217,3 +219,19 @@ def test_trees_are_told_apart() -> None:
 
 def test_nothing_is_a_sound_log() -> None:
     assert check_log([]) == []
+
+
+def test_long_ways_through_what_is_blocked_are_walked_once() -> None:
+    """By the definitions alone each of these groups would have to be asked about all before it."""
+    n = 4_000
+    written = [word for i in range(1, n) for word in (f"g{i}", f"g{i}/t{i} <- t{i - 1}")]
+    tree = running("r", "t0", *written)
+    broken = [*tree, started("t0"), failed("t0")]
+    stopped = [*tree, cancelled("t0")]
+    for i in range(1, n):
+        broken += [group_started(f"g{i}"), failed(f"g{i}")]
+        stopped += [group_started(f"g{i}"), cancelled(f"g{i}", 1)]
+    began = time.process_time()
+    assert check_log(log(broken, group_started("r"), failed("r"), settled("failed"))) == []
+    assert check_log(log(stopped, group_started("r"), cancelled("r", 1))) == []
+    assert time.process_time() - began < 10

@@ -106,6 +106,9 @@ class TestOneTransaction:
     def test_a_tree_stands_in_it_once(self) -> None:
         later = (("t", END), ("s", progressed("a", 0.5)), ("r", END))
         assert slot_faults(store(("r", held()), ("s", held()), *later))
+        idle = (("t", progressed("a", 0.5)), ("u", progressed("a", 0.5)))
+        assert slot_faults(store(("r", held()), ("s", held()), *idle, ("r", END))) == []
+        assert slot_faults(store(("r", held()), ("s", held()), *idle, idle[0], ("r", END)))
 
     def test_a_place_of_another_key_is_another(self) -> None:
         other = ("q", started("a", slot=Concurrency("other")))
