@@ -116,12 +116,15 @@ class FileFeed(Feed):
         self._seen = Seen()
 
     async def mail(self) -> None:
-        """See `Subscription.mail`. Looks ten times a second whether anybody has written."""
+        """See `Subscription.mail`. Looks ten times a second whether anybody has written.
+
+        One's own commits count as well, so it never returns at once.
+        """
         deadline = time.monotonic() + FLOOR
         while True:
+            await asyncio.sleep(POLL)
             if self._seen.is_new(self._version()) or time.monotonic() > deadline:
                 return
-            await asyncio.sleep(POLL)
 
 
 class Listener(Protocol):

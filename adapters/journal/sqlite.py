@@ -22,7 +22,7 @@ from .faults import from_sqlite, place_of
 from .heads import Heads
 from .journal import Batch, Row
 from .sql import statements
-from .sqlite_datastore import LOCK_TIMEOUT, Datastore, LockProbe, database_name
+from .sqlite_datastore import LOCK_TIMEOUT, Datastore, database_name, is_unlocked
 from .sqlite_schema import SCHEMA_VERSION, make_schema, table_statements
 
 __all__ = ["LOCK_TIMEOUT", "Datastore", "Factory", "SQLiteRecorder", "database_name"]
@@ -38,7 +38,6 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         self.path = datastore.path
         self._writing = threading.Lock()
         self._heads = Heads()
-        self._probe = LockProbe(datastore.path)
         self._local = threading.local()
         self._writer: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
@@ -90,8 +89,16 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
             return position
 
     def is_free(self) -> bool:
-        """See `journal.Recorder.is_free`."""
-        return self._probe.is_free()
+        """See `journal.Recorder.is_free`. False also where that cannot be told."""
+        if not self._writing.acquire(blocking=False):
+            return False
+        try:
+            with self._translated():
+                return is_unlocked(self._connection())
+        except StoreError:
+            return False
+        finally:
+            self._writing.release()
 
     @contextmanager
     def exclusive(self) -> Iterator[sqlite3.Cursor]:
@@ -208,7 +215,6 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
         """See `journal.Recorder.close`."""
         with self._writing:
             self._closed = True
-            self._probe.close()
             for connection in (*self._readers, *filter(None, [self._writer])):
                 connection.close()
             self._readers.clear()

@@ -1,7 +1,6 @@
 """Connections to SQLite, set to what the promises need."""
 
 import sqlite3
-import threading
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -46,42 +45,22 @@ class Datastore(library.SQLiteDatastore):
         self.pool = kind(db_name=path, lock_timeout=LOCK_TIMEOUT, pool_size=5)
 
 
-class LockProbe:
-    """Finds out without waiting whether another process is writing. Thread-safe.
+def is_unlocked(connection: sqlite3.Connection) -> bool:
+    """Whether a transaction could begin at once. Leaves none open.
 
-    It has a connection of its own: that of the writer waits.
+    Asked of the connection that writes: one of its own would have to read anew, each time, what
+    that one has in memory.
     """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._closed = False
-
-    def is_free(self) -> bool:
-        """False also where that cannot be told."""
-        with self._lock:
-            if self._closed:
-                return False
-            try:
-                if self._connection is None:
-                    self._connection = sqlite3.connect(
-                        self._name, uri=self._name.startswith("file:"), timeout=0,
-                        isolation_level=None, check_same_thread=False,
-                    )  # fmt: skip
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.execute("ROLLBACK")
-            except sqlite3.Error:
-                return False
-            return True
-
-    def close(self) -> None:
-        """Idempotent."""
-        with self._lock:
-            self._closed = True
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout=0").fetchone()
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.Error:
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={patience}").fetchone()
+    return True
 
 
 def refuse_foreign(path: Path) -> None:
