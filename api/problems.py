@@ -60,6 +60,8 @@ KINDS: Final[Mapping[type[BaseException], Kind]] = {
     e.NotADraft: Kind("not-a-draft", "The tree is no draft any more", 409, Exit.CONFLICT),
     e.InvalidTransition: Kind("conflict", "The state does not allow it", 409, Exit.CONFLICT),
     e.IdTaken: Kind("id-taken", "The id is in use", 409, Exit.CONFLICT),
+    e.KeyTaken: Kind("key-taken", "The idempotency key was used", 409, Exit.CONFLICT),
+    e.VersionMismatch: Kind("version-mismatch", "It has moved on", 412, Exit.CONFLICT),
     e.StaleVersion: Kind("stale-version", "Somebody else wrote first", 412, Exit.CONFLICT),
     e.SlotTaken: Kind("slot-taken", "No place is left under the key", 409, Exit.CONFLICT),
     e.CommandAnswered: Kind("command-answered", "It was carried out", 409, Exit.CONFLICT),
@@ -91,13 +93,14 @@ class Detail(Struct, frozen=True, omit_defaults=True):
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """The document. ``status`` is for HTTP only."""
+    """The document. ``status`` and ``trace_id`` are for HTTP only."""
 
     type: str
     title: str
     detail: str
     status: int | None = None
     errors: tuple[Detail, ...] = ()
+    trace_id: str | None = None
 
 
 def kind_of(error: BaseException) -> Kind:

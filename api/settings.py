@@ -15,11 +15,12 @@ what is imported, which programs may be run, or where secrets lie.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
     ModelWrapValidatorHandler,
+    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -50,6 +51,25 @@ class Settings(BaseSettings):
     command_enabled: bool = False
     command_allow: tuple[tuple[str, ...], ...] = ()
     """Which commands tasks may run; the command executor says how patterns are written."""
+    host: str = "127.0.0.1"
+    """Where `apflow serve` listens."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names by which the server may be called."""
+    auth: Literal["token", "none"] = "token"
+    """``none``: whoever reaches the server is its admin; on loopback only."""
+    jwt_secret: SecretStr | None = None
+    """Of JSON Web Tokens, HS256: at least 32 bytes."""
+    jwt_audience: str = "apflow"
+    max_streams: Annotated[int, Field(ge=1)] = 1_000
+    """Live streams under one token at once."""
+    webhook_secret: SecretStr | None = None
+    """Webhooks are signed with it; without one, with a key made in the state directory."""
+    private_targets: tuple[str, ...] = ()
+    """Networks (CIDR) or names that are not public, and that tasks and webhooks may reach."""
+    server_url: str | None = None
+    """The server that the command line talks to."""
+    server_token: SecretStr | None = None
     origins: Mapping[str, str] = Field(default={}, repr=False)
     """Where each value comes from that is not a default."""
 

@@ -25,18 +25,22 @@ CONFIG: Final = Path("~/.config/apflow/config.toml")
 
 KEYS: Final = (
     "database_url", "state_dir", "imports", "durability", "command_enabled", "command_allow",
+    "host", "port", "allowed_hosts", "auth", "jwt_secret", "jwt_audience", "max_streams",
+    "webhook_secret", "private_targets", "server_url", "server_token",
 )  # fmt: skip
-OPERATOR_ONLY: Final = frozenset({"state_dir", "imports", "command_enabled", "command_allow"})
+OPERATOR_ONLY: Final = frozenset(KEYS) - {"database_url", "durability", "port"}
 """Not taken from files of the working directory. Secrets lie in the state directory."""
 
-ELSEWHERE: Final = frozenset(
-    {"URL", "TOKEN", "IDEMPOTENCY_KEY", "TEST_DSN", "PG_BIN", "CREWAI_PYTHON"}
-)
+ELSEWHERE: Final = frozenset({"IDEMPOTENCY_KEY", "TEST_DSN", "PG_BIN", "CREWAI_PYTHON"})
 """Variables with our prefix that are read, or set, by something else."""
 
-_VARIABLES: Final = {key: key.upper() for key in KEYS} | {"imports": "IMPORT"}
+_VARIABLES: Final = {key: key.upper() for key in KEYS} | {
+    "imports": "IMPORT", "server_url": "URL", "server_token": "TOKEN",
+}  # fmt: skip
 _BY_VARIABLE: Final = {variable: key for key, variable in _VARIABLES.items()}
 _OTHER_WORDS: Final = {"store": "database_url", "database": "database_url", "import": "imports"}
+LISTS: Final = ("imports", "allowed_hosts", "private_targets")
+"""Comma between, in the environment."""
 _SCHEMES: Final = ("sqlite", "postgresql", "postgres", "memory")
 
 
@@ -162,7 +166,7 @@ def _did_you_mean(names: Iterable[str]) -> str:
 
 
 def _from_text(key: str, text: str, variable: str) -> Any:
-    if key == "imports":
+    if key in LISTS:
         return [name.strip() for name in text.split(",") if name.strip()]
     if key == "command_allow":
         try:

@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from msgspec import Raw
 
 from ..domain import decide
 from ..domain.decide import Plan
-from ..domain.errors import NotFound, OwnedElsewhere
-from ..engine.commands import Done
+from ..domain.errors import ApflowError, NotFound, OwnedElsewhere
+from ..domain.tree import Tree
+from ..engine.commands import Done, done_of
 from ..engine.engine import Engine
 from ..engine.lifecycle import load, missing_executors, reopen
 from ..engine.mail import PATIENCE, Asked, carry_out
 from ..engine.ports import Command
+from ..projections.views import TaskView
 from .encoding import as_json
 from .problems import Unanswered
 from .stores import Store
@@ -71,6 +74,21 @@ async def _here(store: Store, engine: Engine, command: Command) -> Done | None:
     return None
 
 
+def outcome(store: Store, id: str) -> tuple[Command, Done | ApflowError | None] | None:
+    """A command that went through the inbox, and what came of it, if anything has. Blocking."""
+    inbox = store.inbox
+    command = None if inbox is None else inbox.find(id)
+    if inbox is None or command is None:
+        return None
+    found = inbox.outcome(id)
+    if found is None:
+        return command, None
+    try:
+        return command, done_of(found)
+    except ApflowError as error:
+        return command, error
+
+
 async def plan(store: Store, tree: str, way: str, tasks: Sequence[str] = ()) -> Plan:
     """What a re-run would come to. Writes nothing. Raises what would refuse it."""
     state = await asyncio.to_thread(load, store.journal, tree)
@@ -85,20 +103,49 @@ def why(store: Store, id: str) -> dict[str, str]:
     view = store.reads.task(id)
     if view is None:
         raise NotFound("task", id)
-    tree = load(store.journal, view.tree_id)
-    found = decide.why(tree, id)
-    if found["reason"] not in _NEEDS_AN_ENGINE:
-        return found
-    alive = None if tree.released else owners_alive(store, [tree.engine])[tree.engine]
-    if alive is not False and not tree.released:
-        return found | {"engine": tree.engine}
-    if found["reason"] in ("timer", "signal"):
-        return found | {"detail": UNDRIVEN}
-    task = tree.task(id)
-    executor = None if task is None else tree.executor_of(task)
-    missing = missing_executors(store.executors, tree)
-    if executor in missing:
-        hint = f"--import {missing[executor]}" if missing[executor] else "import its module"
-        detail = f"the executor {executor!r} is not registered here; {hint}"
-        return {"reason": "executor_missing", "detail": detail}
-    return {"reason": "unclaimed", "detail": UNDRIVEN}
+    return _Reasons(store, load(store.journal, view.tree_id)).of(id)
+
+
+def why_all(store: Store, tree: str, limit: int) -> list[tuple[TaskView, dict[str, str]]]:
+    """`why` for the first ``limit`` tasks of a tree that have not ended. Blocking."""
+    reasons = _Reasons(store, load(store.journal, tree))
+    views = store.reads.tasks(tree, results=False)
+    open_ = [view for view in views if view.status in ("pending", "in_progress")]
+    return [(view, reasons.of(view.id)) for view in open_[:limit]]
+
+
+class _Reasons:
+    """Reasons for the tasks of one tree; what holds for the whole tree is found out once."""
+
+    def __init__(self, store: Store, tree: Tree) -> None:
+        self._store = store
+        self._tree = tree
+
+    @cached_property
+    def _driven(self) -> bool:
+        tree = self._tree
+        return not tree.released and (
+            owners_alive(self._store, [tree.engine])[tree.engine] is not False
+        )
+
+    @cached_property
+    def _missing(self) -> dict[str, str]:
+        return missing_executors(self._store.executors, self._tree)
+
+    def of(self, id: str) -> dict[str, str]:
+        tree = self._tree
+        found = decide.why(tree, id)
+        if found["reason"] not in _NEEDS_AN_ENGINE:
+            return found
+        if self._driven:
+            return found | {"engine": tree.engine}
+        if found["reason"] in ("timer", "signal"):
+            return found | {"detail": UNDRIVEN}
+        task = tree.task(id)
+        executor = None if task is None else tree.executor_of(task)
+        if executor in self._missing:
+            module = self._missing[executor]
+            hint = f"--import {module}" if module else "import its module"
+            detail = f"the executor {executor!r} is not registered here; {hint}"
+            return {"reason": "executor_missing", "detail": detail}
+        return {"reason": "unclaimed", "detail": UNDRIVEN}

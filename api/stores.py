@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from ..domain import decide
 from ..domain.errors import IdTaken, InvalidGraph, NotFound, StoreUnavailable
 from ..domain.intake import Intake, NewId, fresh
+from ..domain.specs import NO_OPTIONS, Request, TreeOptions
 from ..domain.time import to_text
 from ..domain.tree import Tree
 from ..engine.commit import Committer
@@ -20,9 +21,9 @@ from ..engine.drafts import Drafts
 from ..engine.engine import Engine
 from ..engine.errand import Errand
 from ..engine.finishing import to_the_end
-from ..engine.lifecycle import schema_faults
 from ..engine.mail import Sender
 from ..engine.ports import Clock, Executors, Inbox, Journal, Liveness, Subscription
+from ..engine.submission import Unclaimed, schema_faults
 from ..projections.views import ReadModel, TreeView
 
 MakeEngine = Callable[["Store"], Engine]
@@ -58,6 +59,7 @@ class Store:
         self._inbox = inbox
         self._make_liveness = make_liveness
         self._drafts = Drafts(journal, committer, clock, new_id)
+        self._unclaimed = Unclaimed(self._drafts, executors, new_id)
         self._make_engine = make_engine
         self._on_close = on_close
         self._engines: dict[asyncio.AbstractEventLoop, tuple[Engine, int]] = {}
@@ -84,6 +86,12 @@ class Store:
         """Commands on drafts. Raises like `journal`."""
         self._check()
         return self._drafts
+
+    @property
+    def unclaimed(self) -> Unclaimed:
+        """Submits trees without an engine. Raises like `journal`."""
+        self._check()
+        return self._unclaimed
 
     @property
     def committer(self) -> Committer:
@@ -160,16 +168,29 @@ class Store:
             raise NotFound("tree", id)
         return found
 
-    def create_draft(self, intake: Intake) -> Tree:
-        """A draft of tasks as read; fresh ids for all where one is taken. Raises `InvalidGraph`."""
+    def create_draft(
+        self,
+        intake: Intake,
+        name: str | None = None,
+        options: TreeOptions = NO_OPTIONS,
+        request: Request | None = None,
+        origin: str | None = None,
+    ) -> Tree:
+        """A draft of tasks as read; fresh ids for all where one is taken.
+
+        Raises `InvalidGraph`, and `KeyTaken` where the request was made before.
+        """
         specs = intake.specs
         faults = decide.graph_faults(specs, self.executors.module_of)
         if faults := [*faults, *schema_faults(self.executors, specs)]:
             raise InvalidGraph(faults)
-        name = next(spec.name for spec in specs if spec.parent is None)
+        name = name or next(spec.name for spec in specs if spec.parent is None)
         while True:
             try:
-                return self.drafts.create(specs, name=name, owner=intake.owner)
+                return self.drafts.create(
+                    specs, name=name, owner=intake.owner, options=options, request=request,
+                    origin=origin,
+                )  # fmt: skip
             except IdTaken:
                 specs = fresh(specs, self.new_id)
 

@@ -7,7 +7,9 @@
     │   └── NotADraft           only drafts may gain, change or lose tasks
     ├── NotFound                no such task or tree in this store
     ├── IdTaken                 an id is in use already; decide again with fresh ones
+    ├── KeyTaken                a request with this idempotency key has made a tree already
     ├── StaleVersion            somebody else wrote to the stream first
+    ├── VersionMismatch         the caller asked for a change of another version
     ├── SlotTaken               a concurrency key has no place left in the whole store
     ├── CommandAnswered         a command out of the inbox was carried out by somebody else
     ├── OwnedElsewhere          a living engine drives this tree
@@ -94,6 +96,24 @@ class IdTaken(ApflowError):
         super().__init__(
             f"id already in use: {', '.join(self.ids) or 'unknown'}. "
             "Choose another id or leave it out."
+        )
+
+
+class KeyTaken(ApflowError):
+    """A tree was made by a request with this key (the hash of owner and key) already."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__("the idempotency key was used before; read the tree that it made")
+
+
+class VersionMismatch(ApflowError):
+    """The tree is at another version than the caller asked for. Nothing was written."""
+
+    def __init__(self, tree: str, expected: int, found: int) -> None:
+        self.tree, self.expected, self.found = tree, expected, found
+        super().__init__(
+            f"tree {tree} is at version {found}, not {expected}. Read it again, then decide anew."
         )
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from .specs import Concurrency, ErrorInfo, ExecutorRef, TaskSpec, TreeOptions
+from .specs import Concurrency, ErrorInfo, ExecutorRef, Request, TaskSpec, TreeOptions
 
 GROUP = "group"
 
@@ -26,13 +26,18 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 
 class TreeCreated(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A draft exists. Further tasks of the same command follow as ``tasks.added``."""
+    """A draft exists. Further tasks of the same command follow as ``tasks.added``.
+
+    ``origin`` is the id of the tree whose tasks it copies.
+    """
 
     topic: ClassVar[str] = "tree.created"
     uid: str
     name: str
     owner: str | None = None
     options: TreeOptions = TreeOptions()
+    request: Request | None = None
+    origin: str | None = None
     specs: tuple[TaskSpec, ...]
 
 

@@ -126,6 +126,17 @@ class TreeOptions(Struct, frozen=True, omit_defaults=True, gc=False):
 NO_OPTIONS = TreeOptions()
 
 
+class Request(Struct, frozen=True, gc=False):
+    """What made a tree, so that the same request makes it once. SHA-256 in hex, both.
+
+    ``key`` is that of the owner and of the idempotency key that the client gave, ``body`` that of
+    what it sent.
+    """
+
+    key: str
+    body: str
+
+
 class ExecutorRef(Struct, frozen=True, omit_defaults=True, gc=False):
     """An executor by id. ``module`` is told to people who must import it, never imported from.
 

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct, UnsetType
 
 from ..domain import decide, errors
 from ..domain.decide import Stamp
-from ..domain.errors import ApflowError, InvalidInput
+from ..domain.errors import ApflowError, InvalidInput, VersionMismatch
 from ..domain.events import AnyEvent
 from ..domain.tree import Tree
 from .ports import SIGNAL, Command, Executors
@@ -19,16 +19,21 @@ MAX_PAYLOAD = 64 * 1024
 
 
 class Cancel(Struct, forbid_unknown_fields=True, frozen=True):
-    """The whole tree, or one task by id or key."""
+    """The whole tree, or one task by id or key.
+
+    ``if_version``, here and in the others: only if the tree is at this version.
+    """
 
     task: str | None = None
     reason: str = ""
+    if_version: int | None = None
 
 
 class Pause(Struct, forbid_unknown_fields=True, frozen=True):
     """Of ``pause`` and ``unpause``."""
 
     reason: str = ""
+    if_version: int | None = None
 
 
 class Rerun(Struct, forbid_unknown_fields=True, frozen=True):
@@ -37,6 +42,7 @@ class Rerun(Struct, forbid_unknown_fields=True, frozen=True):
     way: str = "failed"
     tasks: tuple[str, ...] = ()
     reason: str = ""
+    if_version: int | None = None
 
 
 class Signal(Struct, forbid_unknown_fields=True, frozen=True):
@@ -45,6 +51,7 @@ class Signal(Struct, forbid_unknown_fields=True, frozen=True):
     name: str
     id: str | None = None
     payload: Raw | UnsetType = msgspec.UNSET
+    if_version: int | None = None
 
 
 Arguments = Cancel | Pause | Rerun | Signal
@@ -72,6 +79,15 @@ def read_arguments(command: Command) -> Arguments:
         return msgspec.json.decode(command.arguments, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidInput(f"the arguments of {command.name} are not usable: {error}") from error
+
+
+def require_version(tree: Tree, command: Command) -> None:
+    """Before anything is decided: is the tree where the command wants it? Raises
+    `VersionMismatch`.
+    """
+    wanted = read_arguments(command).if_version
+    if wanted is not None and wanted != tree.version:
+        raise VersionMismatch(tree.id, wanted, tree.version)
 
 
 def decide_command(

@@ -11,6 +11,7 @@ from ..domain.errors import (
     ApflowError,
     CommandAnswered,
     IdTaken,
+    KeyTaken,
     SlotTaken,
     StaleVersion,
     StoreUnavailable,
@@ -120,7 +121,7 @@ def _append(journal: Journal, units: Sequence[Unit]) -> Results:
     """All at once; where one is in conflict, one by one, so that it alone is refused."""
     try:
         journal.append(units)
-    except (StaleVersion, IdTaken, SlotTaken, CommandAnswered) as error:
+    except (StaleVersion, IdTaken, KeyTaken, SlotTaken, CommandAnswered) as error:
         if len(units) == 1:
             return [error]
         return _one_by_one(journal, units)

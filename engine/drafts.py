@@ -15,7 +15,7 @@ from ..domain.errors import ApflowError, IdTaken, NotADraft, StaleVersion
 from ..domain.events import AnyEvent
 from ..domain.evolve import evolve
 from ..domain.intake import NewId
-from ..domain.specs import NO_OPTIONS, TaskSpec, TreeOptions
+from ..domain.specs import NO_OPTIONS, Request, TaskSpec, TreeOptions
 from ..domain.time import to_text
 from ..domain.tree import Tree
 from .commit import Committer
@@ -46,29 +46,42 @@ class Drafts:
         name: str,
         owner: str | None = None,
         options: TreeOptions = NO_OPTIONS,
+        request: Request | None = None,
+        origin: str | None = None,
+        then: Sequence[Decision] = (),
     ) -> Tree:
-        """A new draft. Raises `IdTaken` where one of its ids is in use."""
+        """A new draft, and what is decided ``then`` in the same commit.
+
+        Raises `IdTaken` where one of its ids is in use, `KeyTaken` where the request was made
+        before.
+        """
         root = next(spec.id for spec in specs if spec.parent is None)
         uid = self._new_id()
 
         def decision(tree: Tree, stamp: Stamp) -> list[AnyEvent]:
-            return decide.create(specs, stamp, uid=uid, name=name, owner=owner, options=options)
+            return decide.create(
+                specs, stamp, uid=uid, name=name, owner=owner, options=options,
+                request=request, origin=origin,
+            )  # fmt: skip
 
         with self._lock:
             tree = Tree(root)
-            self._commit([(tree, decision)])
-            self._keep(tree)
+            self._commit([(tree, decision), *((tree, one) for one in then)])
+            if tree.is_draft:
+                self._keep(tree)
             return tree
 
-    def change(self, id: str, decision: Decision) -> Tree:
-        """Apply a decision to a draft; decided again when another process wrote first."""
+    def change(self, id: str, *decisions: Decision) -> Tree:
+        """Apply decisions to a draft; decided again when another process wrote first."""
         with self._lock:
             while True:
                 tree = self.get(id)
                 try:
-                    self._commit([(tree, decision)])
+                    self._commit([(tree, decision) for decision in decisions])
                 except StaleVersion:
                     continue
+                if not tree.is_draft:
+                    del self._kept[id]
                 return tree
 
     def adopt(

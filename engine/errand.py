@@ -9,7 +9,7 @@ from ..domain.events import AnyEvent
 from ..domain.evolve import evolve
 from ..domain.time import to_text
 from ..domain.tree import Tree
-from .commands import Done, decide_command, done_of, outcome_of
+from .commands import Done, decide_command, done_of, outcome_of, require_version
 from .commit import Committer
 from .loading import load
 from .ports import Answered, Append, Clock, Command, Executors, Inbox, Journal, Liveness
@@ -70,6 +70,7 @@ class Errand:
 
     def _facts(self, tree: Tree, command: Command) -> list[AnyEvent]:
         """All that comes of it, applied; nothing where the command changes nothing."""
+        require_version(tree, command)
         stamp = Stamp(max(to_text(self._clock.now()), tree.at), command.by, command.id)
         facts: list[AnyEvent] = []
 

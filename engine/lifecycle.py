@@ -9,22 +9,20 @@ from ..domain import decide
 from ..domain.errors import (
     ApflowError,
     ExecutorMissing,
-    Fault,
     IdTaken,
-    InvalidGraph,
     OwnedElsewhere,
     StaleVersion,
 )
 from ..domain.intake import NewId, fresh
-from ..domain.specs import EMPTY_OBJECT, TaskSpec, TreeOptions
+from ..domain.specs import Request, TaskSpec, TreeOptions
 from ..domain.tree import Tree
 from .actor import Actor, Observer
-from .commands import Done, decide_command
+from .commands import Done, decide_command, require_version
 from .engine import Engine
 from .loading import load
 from .ports import Command, Executors, OpenTree
+from .submission import require_waitable, submission
 from .turn import Turn
-from .waiting import waiting_faults
 
 __all__ = [
     "NewTree",
@@ -49,6 +47,7 @@ class NewTree(Struct, frozen=True):
     name: str
     owner: str | None = None
     options: TreeOptions = TreeOptions()
+    request: Request | None = None
 
 
 class Resumed(Struct):
@@ -99,8 +98,8 @@ async def _create(
         actor = Actor(tree, observers)
         actor.apply(
             decide.create(
-                specs, turn.stamp(actor), uid=uid, name=new.name, owner=new.owner,
-                options=new.options,
+                specs, turn.stamp_for(actor, "user"), uid=uid, name=new.name, owner=new.owner,
+                options=new.options, request=new.request,
             )
         )  # fmt: skip
         _submit(engine, turn, actor, strict)
@@ -137,32 +136,11 @@ def _refuse_second(engine: Engine, tree: Tree) -> None:
 
 
 def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool) -> None:
-    tree, stamp = actor.tree, turn.stamp(actor)
-    if faults := schema_faults(engine.executors, [task.spec for task in tree.live()]):
-        raise InvalidGraph(faults)
-    known = engine.executors
-    actor.apply(
-        decide.submit(
-            tree,
-            known.module_of,
-            stamp,
-            strict=strict,
-            reattaches=lambda i: known.kind(i).reattaches,
-        )
-    )
-    if faults := waiting_faults(engine.executors, tree):
-        raise InvalidGraph(faults)
-    actor.apply(decide.claim(tree, engine.name, stamp))
-
-
-def schema_faults(executors: Executors, specs: Sequence[TaskSpec]) -> list[Fault]:
-    """What is wrong with schemas that came with tasks."""
-    return [
-        Fault("bad_schema", spec.label, fault)
-        for spec in specs
-        if spec.schemas is not EMPTY_OBJECT
-        for fault in executors.schema_faults(spec.schemas)
-    ]
+    tree = actor.tree
+    asked = turn.stamp_for(actor, "user")
+    actor.apply(submission(engine.executors, tree, asked, strict=strict))
+    require_waitable(engine.executors, tree)
+    actor.apply(decide.claim(tree, engine.name, turn.stamp(actor)))
 
 
 async def reopen(engine: Engine, command: Command) -> Done:
@@ -175,6 +153,7 @@ async def reopen(engine: Engine, command: Command) -> Done:
 
         def decision(turn: Turn, tree: Tree = tree) -> tuple[Actor, int]:
             _refuse_second(engine, tree)
+            require_version(tree, command)
             actor = Actor(tree)
             stamp = turn.stamp_for(actor, command.by, command.id)
             actor.apply(decide_command(tree, command, stamp, engine.executors))

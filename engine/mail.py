@@ -12,7 +12,7 @@ from ..domain.errors import (
     OwnedElsewhere,
     StoreError,
 )
-from .commands import Done, decide_command, done_of, outcome_of, refusal_of
+from .commands import Done, decide_command, done_of, outcome_of, refusal_of, require_version
 from .errand import Errand
 from .lifecycle import reopen
 from .loading import load
@@ -137,6 +137,7 @@ def decision_of(engine: "Engine", command: Command, *, left: bool) -> "Decision"
             raise _NotHere(f"tree {command.tree} is no longer run by this engine")
         if command.id in actor.carried_out:  # it was looked for before its answer was stored
             return None, (actor.tree.version, False)
+        require_version(actor.tree, command)
         stamp = turn.stamp_for(actor, command.by, command.id)
         facts = decide_command(actor.tree, command, stamp, engine.executors)
         if not facts:  # told once what the tree's state stands on is stored
@@ -213,6 +214,7 @@ class Mailroom:
         try:
             if command.name == "rerun":
                 return outcome_of((await reopen(self._engine, command)).version)
+            require_version(tree, command)
             decide_command(tree, command, Stamp(tree.at), self._engine.executors)
         except StoreError:
             raise

@@ -163,6 +163,9 @@ class Inbox(Protocol):
     def outcome(self, id: str) -> bytes | None:
         """The JSON that came of it; None as long as nothing has."""
 
+    def find(self, id: str) -> Command | None:
+        """The command by that id, answered or not, as long as it is kept."""
+
 
 class Subscription(Protocol):
     """Wakes those who follow the journal; a wake-up may come for nothing, but it does come."""

@@ -81,7 +81,7 @@ class Turn:
         at = max(self._stamp.at, actor.tree.at, due)
         return self._stamp if at == self._stamp.at else Stamp(at, self._stamp.by)
 
-    def stamp_for(self, actor: Actor, by: str, cause: str) -> Stamp:
+    def stamp_for(self, actor: Actor, by: str, cause: str | None = None) -> Stamp:
         """The same for a command of somebody's."""
         return Stamp(self.stamp(actor).at, by, cause)
 

@@ -42,10 +42,7 @@ class TaskEnd(Struct, gc=False):
 
 
 class TreeChange(Struct):
-    """What changes in a tree's row; None leaves a column as it is.
-
-    ``completed_at`` is emptied by an empty text.
-    """
+    """What changes in a tree's row: None leaves a column, an empty ``completed_at`` empties it."""
 
     version: int
     updated_at: str
@@ -75,6 +72,8 @@ class NewTree(Struct, frozen=True):
     name: str
     owner: str | None
     created_at: str
+    request: str | None = None
+    origin: str | None = None
 
 
 _NONE: Any = MappingProxyType({})
@@ -245,7 +244,8 @@ def _draft_event(
 ) -> None:
     match event:
         case e.TreeCreated():
-            made.new_tree = NewTree(event.uid, event.name, event.owner, event.at)
+            key = None if event.request is None else event.request.key
+            made.new_tree = NewTree(event.uid, event.name, event.owner, event.at, key, event.origin)
             made.tree.phase, made.tree.status = "draft", "pending"
             draft.added.update((spec.id, (spec, event.at)) for spec in event.specs)
         case e.TasksAdded():

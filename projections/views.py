@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw, Struct
 
+from ..domain.events import Recorded
 from ..domain.specs import Dependency, ErrorInfo
 
 
@@ -31,6 +32,10 @@ class TreeView(Struct, kw_only=True):
     updated_at: str
     completed_at: str | None
     paused: bool
+    request: str | None = None
+    """`Request.key` of the request that made it."""
+    origin: str | None = None
+    """The tree that it was copied from."""
 
     @property
     def is_draft(self) -> bool:
@@ -104,10 +109,22 @@ class ReadModel(Protocol):
         status: str | None = None,
         owner: str | None = None,
         phase: str | None = None,
+        name: str | None = None,
+        executor: str | None = None,
+        error: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
         before: int | None = None,
         limit: int = 20,
     ) -> Sequence[TreeView]:
-        """Newest first, adopted ones left out; ``before`` is the ``num`` of the last one seen."""
+        """Newest first, adopted ones left out; ``before`` is the ``num`` of the last one seen.
+
+        ``name`` is contained in the tree's; a task of it names ``executor``; one failed with an
+        error of the type ``error``; it was created from ``since`` on and before ``until``.
+        """
+
+    def tree_of_request(self, key: str) -> TreeView | None:
+        """The tree that a request with this `Request.key` made."""
 
     def find(
         self,
@@ -131,6 +148,18 @@ class ReadModel(Protocol):
 
     def owner_and_tree(self, ids: Sequence[str]) -> dict[str, tuple[str | None, str]]:
         """For each of these task ids that exists: its owner and its tree."""
+
+    def history(
+        self,
+        tree: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        topics: Sequence[str] | None = None,
+        limit: int = 1000,
+        descending: bool = False,
+    ) -> Sequence[Recorded]:
+        """Events of a tree between two versions, both left out; only those of ``topics``."""
 
     def attempts(self, tree: str) -> Sequence[AttemptView]:
         """The timeline of a tree, as far as the projection has come."""

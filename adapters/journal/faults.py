@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...domain.errors import (
     IdTaken,
+    KeyTaken,
     StoreCorrupt,
     StoreError,
     StoreFull,
@@ -35,6 +36,8 @@ def from_sqlite(error: sqlite3.Error, name: str) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
         if "stored_events" in text:
             return VersionTaken(text)
+        if "tree.request" in text:
+            return KeyTaken("")
         if "task.id" in text or "tree.id" in text:
             return IdTaken(())
         return StoreCorrupt(

@@ -8,6 +8,7 @@ from msgspec import Struct
 from ...domain.errors import (
     CommandAnswered,
     IdTaken,
+    KeyTaken,
     NotFound,
     SlotTaken,
     StaleVersion,
@@ -20,6 +21,8 @@ from .chain import first_broken
 from .faults import VersionTaken
 from .mapper import HashedEvent, StructMapper
 from .unknown import Unknown
+
+_REFUSALS = (VersionTaken, StaleVersion, IdTaken, KeyTaken, SlotTaken, CommandAnswered)
 
 PAGE = 5_000
 """Rows fetched at a time: `select_events` of the library would load a whole stream."""
@@ -56,8 +59,8 @@ class Recorder(Protocol):
     def record(self, batches: Sequence[Batch]) -> int:
         """Store all in one transaction; returns the last position.
 
-        Raises `VersionTaken` or `StaleVersion`, `IdTaken`, `SlotTaken`, `CommandAnswered`,
-        `StoreError`; nothing is stored then, unless the error came from the commit itself.
+        Raises `VersionTaken` or `StaleVersion`, `IdTaken`, `KeyTaken`, `SlotTaken`,
+        `CommandAnswered`, `StoreError`; nothing is stored then, unless the error came from the commit itself.
         """
 
     def is_free(self) -> bool:
@@ -126,7 +129,7 @@ class EventJournal:
             batches = self._batches(left)
             try:
                 return self._stored(given, self._record(left, batches))
-            except (VersionTaken, StaleVersion, IdTaken, SlotTaken, CommandAnswered) as error:
+            except _REFUSALS as error:
                 position = self._unknown.resolve(left, batches, StoreError(str(error)))
                 if position is not None:  # it was one's own write that was in the way
                     return self._stored(given, position)

@@ -61,3 +61,10 @@ class MemoryInbox:
             self._recorder.check_open()
             letter = self._recorder.tables.inbox.get(id)
             return None if letter is None else letter[1]
+
+    def find(self, id: str) -> Command | None:
+        """See `Inbox.find`."""
+        with self._recorder.lock:
+            self._recorder.check_open()
+            letter = self._recorder.tables.inbox.get(id)
+            return None if letter is None else letter[0]

@@ -85,7 +85,7 @@ class MemoryCopy:
         """See `StatusCopy.replace`."""
         stored, rebuilt = self._recorder.tables, self._tables
         stored.trees, stored.tasks, stored.of = rebuilt.trees, rebuilt.tasks, rebuilt.of
-        stored.slots = rebuilt.slots
+        stored.slots, stored.requests = rebuilt.slots, rebuilt.requests
 
 
 def _trees(tables: Tables) -> _Rows:

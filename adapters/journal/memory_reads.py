@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from msgspec import Raw
 from msgspec.structs import replace
 
+from ...domain.decide.submission import named_executor
 from ...domain.events import Recorded
 from ...domain.specs import ErrorInfo
 from ...projections import timeline
@@ -82,6 +83,11 @@ class MemoryReads:
         status: str | None = None,
         owner: str | None = None,
         phase: str | None = None,
+        name: str | None = None,
+        executor: str | None = None,
+        error: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
         before: int | None = None,
         limit: int = 20,
     ) -> Sequence[TreeView]:
@@ -96,8 +102,56 @@ class MemoryReads:
                 and owner in (None, tree.user_id)
                 and phase in (None, tree.phase)
                 and (before is None or tree.num < before)
+                and (name is None or name in tree.name)
+                and (since is None or tree.created_at >= since)
+                and (until is None or tree.created_at < until)
+                and (executor is None or self._runs(tree.id, executor))
+                and (error is None or self._failed_with(tree.id, error))
             ]
             return found[:limit]
+
+    def _runs(self, tree: str, executor: str) -> bool:
+        specs = (entry.spec for entry in self._tables.of[tree].values())
+        return any((named_executor(spec) or spec.name) == executor for spec in specs)
+
+    def _failed_with(self, tree: str, type: str) -> bool:
+        for entry in self._tables.of[tree].values():
+            if entry.state is not None and entry.state.status == "failed":
+                found = self._ending(tree, entry.state.ended)[1]
+                if found is not None and found.type == type:
+                    return True
+        return False
+
+    def tree_of_request(self, key: str) -> TreeView | None:
+        """See `ReadModel.tree_of_request`."""
+        with self._source.lock:
+            id = self._tables.requests.get(key)
+            return None if id is None else self.tree(id)
+
+    def history(
+        self,
+        tree: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        topics: Sequence[str] | None = None,
+        limit: int = 1000,
+        descending: bool = False,
+    ) -> Sequence[Recorded]:
+        """See `ReadModel.history`."""
+        with self._source.lock:
+            self._source.check_open()
+            view = self._tables.trees.get(tree)
+            last = 0 if view is None else view.version
+            rows = [
+                row
+                for row in self._source.stream(tree, after, last)
+                if (before is None or row.version < before)
+                and (topics is None or row.topic in topics)
+            ]
+        chosen = rows[::-1][:limit] if descending else rows[:limit]
+        decode = self._mapper.decode
+        return [Recorded(r.tree, r.version, decode(r.topic, r.state), r.position) for r in chosen]
 
     def find(
         self,
@@ -155,13 +209,7 @@ class MemoryReads:
             Recorded(row.tree, row.version, decode(row.topic, row.state), row.position)
             for row in rows
         ]
-        return [
-            AttemptView(
-                task=row.task, generation=row.generation, attempt=row.attempt,
-                started_at=row.started_at, ended_at=row.ended_at, outcome=row.outcome,
-            )
-            for row in timeline.changes(events).begun
-        ]  # fmt: skip
+        return attempts_of(events)
 
     def _entries(self, ids: Iterable[str]) -> list[TaskEntry]:
         with self._source.lock:
@@ -170,25 +218,42 @@ class MemoryReads:
             return [tasks[id] for id in dict.fromkeys(ids) if id in tasks]
 
     def _view(self, entry: TaskEntry, *, results: bool = True) -> TaskView:
-        spec, state, tree = entry.spec, entry.state, entry.tree
-        view = TaskView(
-            id=spec.id, tree_id=tree.id, n=entry.n, key=spec.label, name=spec.name,
-            parent_id=spec.parent, user_id=tree.user_id, priority=spec.priority,
-            dependencies=spec.dependencies, inputs=spec.inputs, params=spec.params,
-            schemas=spec.schemas, policy=Raw(policy(spec).encode()), created_at=entry.created_at,
-            status="pending", attempt=0, generation=1, progress=0.0, message="", started_at=None,
-            completed_at=None, draft=tree.phase == "draft",
-        )  # fmt: skip
-        if state is not None:
-            view.status, view.attempt, view.generation = (
-                state.status, state.attempt, state.generation
-            )  # fmt: skip
-            view.progress, view.message = state.progress, state.message
-            view.started_at, view.completed_at = state.started_at, state.completed_at
-            if results and state.ended:
-                view.result, view.error = self._ending(tree.id, state.ended)
-        return view
+        state = entry.state
+        if state is None or not state.ended or not results:
+            return view_of(entry)
+        return view_of(entry, *self._ending(entry.tree.id, state.ended))
 
     def _ending(self, tree: str, version: int) -> tuple[Raw | None, ErrorInfo | None]:
         row = self._source.stream(tree, version - 1, 1)[0]
         return ending(self._mapper.decode(row.topic, row.state), self._source.blob)
+
+
+def view_of(
+    entry: TaskEntry, result: Raw | None = None, error: ErrorInfo | None = None
+) -> TaskView:
+    """The view of a task's entry, with what it ended with."""
+    spec, state, tree = entry.spec, entry.state, entry.tree
+    view = TaskView(
+        id=spec.id, tree_id=tree.id, n=entry.n, key=spec.label, name=spec.name,
+        parent_id=spec.parent, user_id=tree.user_id, priority=spec.priority,
+        dependencies=spec.dependencies, inputs=spec.inputs, params=spec.params,
+        schemas=spec.schemas, policy=Raw(policy(spec).encode()), created_at=entry.created_at,
+        status="pending", attempt=0, generation=1, progress=0.0, message="", started_at=None,
+        completed_at=None, draft=tree.phase == "draft", result=result, error=error,
+    )  # fmt: skip
+    if state is not None:
+        view.status, view.attempt, view.generation = state.status, state.attempt, state.generation
+        view.progress, view.message = state.progress, state.message
+        view.started_at, view.completed_at = state.started_at, state.completed_at
+    return view
+
+
+def attempts_of(events: Sequence[Recorded]) -> Sequence[AttemptView]:
+    """The timeline of a tree, out of its whole history."""
+    return [
+        AttemptView(
+            task=row.task, generation=row.generation, attempt=row.attempt,
+            started_at=row.started_at, ended_at=row.ended_at, outcome=row.outcome,
+        )
+        for row in timeline.changes(events).begun
+    ]  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ...domain.errors import CommandAnswered, SlotTaken
+from ...domain.errors import CommandAnswered, KeyTaken, SlotTaken
 from ...domain.specs import TaskSpec
 from ...projections.status import Changes, TaskEnd, TaskState
 from ...projections.views import TreeView
@@ -32,6 +32,8 @@ class Tables:
         """The tasks of each tree by number."""
         self.slots: dict[tuple[str, int], str] = {}
         """The concurrency keys by tree and number of the task that holds a place under one."""
+        self.requests: dict[str, str] = {}
+        """Trees by the key of the request that made them."""
         self.inbox: dict[str, list[Any]] = {}
         """By the command's id: the command, and its outcome once there is one, as bytes."""
 
@@ -52,7 +54,14 @@ class Tables:
         return list(found)
 
     def check(self, batches: Sequence[Batch]) -> None:
-        """Raises `SlotTaken` or `CommandAnswered` for what `apply` must not do."""
+        """Raises `KeyTaken`, `SlotTaken` or `CommandAnswered` for what `apply` must not do."""
+        made: set[str] = set()
+        for batch in batches:
+            new = batch.changes.new_tree
+            if new is not None and new.request is not None:
+                if new.request in self.requests or new.request in made:
+                    raise KeyTaken(new.request)
+                made.add(new.request)
         if any(batch.changes.taken for batch in batches):
             self._check_slots(batches)
         answered: set[str] = set()
@@ -132,8 +141,10 @@ class Tables:
                 num=len(self.trees) + 1, id=id, uid=new.uid, name=new.name, user_id=new.owner,
                 phase="draft", status="pending", version=0, engine="", epoch=0, released=True,
                 created_at=new.created_at, updated_at=new.created_at, completed_at=None,
-                paused=False,
+                paused=False, request=new.request, origin=new.origin,
             )  # fmt: skip
+            if new.request is not None:
+                self.requests[new.request] = id
         tree = self.trees[id]
         tree.version, tree.updated_at = change.version, change.updated_at
         tree.status = change.status or tree.status

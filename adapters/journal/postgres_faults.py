@@ -12,6 +12,7 @@ from psycopg_pool import PoolClosed
 from ...domain.errors import (
     CommandAnswered,
     IdTaken,
+    KeyTaken,
     SlotTaken,
     StoreCorrupt,
     StoreError,
@@ -95,6 +96,8 @@ def _taken(error: errors.UniqueViolation, store: str, text: str) -> Exception:
     constraint = error.diag.constraint_name
     if constraint in ("stored_events_pkey", "task_pkey"):
         return VersionTaken(text)
+    if constraint == "tree_request":
+        return KeyTaken("")
     if constraint in ("tree_id_key", "task_id_key"):
         return IdTaken(_KEY.findall(error.diag.message_detail or ""))
     return StoreCorrupt(f"the store {store} refuses a row: {text}")

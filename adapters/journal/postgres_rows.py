@@ -22,7 +22,7 @@ ROW_BYTES = 200
 """What a row weighs about, without the JSON that users put in."""
 
 _TABLES: dict[str, tuple[type[Column], ...]] = {
-    "trees": (Texts, Texts, Texts, Texts, Texts),
+    "trees": (Texts, Texts, Texts, Texts, Texts, Texts, Texts),
     "events": (Texts, Ints, Texts, Bytes, Bytes, Bytes),
     "changed": (Ints, Ints, Texts, Texts, Texts, Texts, Ints, Bools, Texts, Bools),
     "gone": (Ints, Texts),
@@ -113,7 +113,9 @@ def rows_of(batches: Sequence[Batch], heads: Sequence[Head]) -> Rows:
 def _add_tree(rows: Rows, batch: Batch, tree: TreeChange, num: int) -> None:
     new = batch.changes.new_tree
     if new is not None:
-        rows["trees"].append((batch.tree, new.uid, new.name, new.owner, new.created_at))
+        rows["trees"].append(
+            (batch.tree, new.uid, new.name, new.owner, new.created_at, new.request, new.origin)
+        )
     rows["changed"].append(
         (num, tree.version, tree.updated_at, tree.status, tree.phase, tree.engine, tree.epoch,
          tree.released, tree.completed_at, tree.paused)

@@ -9,7 +9,7 @@ from ...domain.errors import StoreUnavailable
 from .postgres_connect import query
 from .sql import script, statements
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 OLDEST_SERVER = 14
 
 _sql = statements("postgres")

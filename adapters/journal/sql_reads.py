@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw, UnsetType
 
-from ...domain.events import AnyEvent, TaskCancelled, TaskCompleted, TaskFailed
+from ...domain.events import AnyEvent, Recorded, TaskCancelled, TaskCompleted, TaskFailed
 from ...domain.specs import Dependency, ErrorInfo
 from ...projections.views import AttemptView, TaskView, TreeView
 from .mapper import StructMapper
@@ -18,6 +18,7 @@ from .rows import TASK_BITS
 
 _dependencies = msgspec.json.Decoder(tuple[Dependency, ...])
 _NULL = Raw(b"null")
+MAX_VERSION = 2**62
 _AFTER = "\x7f"
 """Sorts after every character that an id may have."""
 
@@ -60,14 +61,50 @@ class SQLReads:
         status: str | None = None,
         owner: str | None = None,
         phase: str | None = None,
+        name: str | None = None,
+        executor: str | None = None,
+        error: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
         before: int | None = None,
         limit: int = 20,
     ) -> Sequence[TreeView]:
         """See `ReadModel.trees`."""
         wanted = {
-            "status": status, "owner": owner, "phase": phase, "before": before, "limit": limit,
+            "status": status, "owner": owner, "phase": phase, "name": name, "executor": executor,
+            "error": error, "since": since, "until": until, "before": before,
         }  # fmt: skip
-        return [_tree(row) for row in self._source.query(self._sql.trees, wanted)]
+        given = {key: value for key, value in wanted.items() if value is not None}
+        parts = [getattr(self._sql, f"trees_{key}") for key in given]
+        statement = "\n".join([self._sql.trees, *parts, self._sql.trees_end])
+        return [_tree(row) for row in self._source.query(statement, {**given, "limit": limit})]
+
+    def tree_of_request(self, key: str) -> TreeView | None:
+        """See `ReadModel.tree_of_request`."""
+        rows = self._source.query(self._sql.tree_of_request, {"key": key})
+        return _tree(rows[0]) if rows else None
+
+    def history(
+        self,
+        tree: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        topics: Sequence[str] | None = None,
+        limit: int = 1000,
+        descending: bool = False,
+    ) -> Sequence[Recorded]:
+        """See `ReadModel.history`."""
+        wanted = {
+            "tree": tree, "after": after, "before": MAX_VERSION if before is None else before,
+            "topics": None if topics is None else self._ids(topics)["ids"], "limit": limit,
+        }  # fmt: skip
+        decode = self._mapper.decode
+        statement = self._sql.history_back if descending else self._sql.history
+        return [
+            Recorded(tree, version, decode(topic, state), position)
+            for version, topic, state, position in self._source.query(statement, wanted)
+        ]
 
     def find(
         self,
@@ -158,10 +195,10 @@ def task_view(row: Sequence[Any], n: int, result: Raw | None, error: ErrorInfo |
 
 def _tree(row: Sequence[Any]) -> TreeView:
     (num, id, uid, name, owner, phase, status, version, engine, epoch, released, created_at,
-     updated_at, completed_at, paused) = row  # fmt: skip
+     updated_at, completed_at, paused, request, origin) = row  # fmt: skip
     return TreeView(
         num=num, id=id, uid=uid, name=name, user_id=owner, phase=phase, status=status,
         version=version, engine=engine, epoch=epoch, released=bool(released),
         created_at=created_at, updated_at=updated_at, completed_at=completed_at,
-        paused=bool(paused),
+        paused=bool(paused), request=request, origin=origin,
     )  # fmt: skip

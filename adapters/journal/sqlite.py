@@ -289,7 +289,8 @@ class Factory(library.SQLiteFactory):
     def __init__(self, env: Any) -> None:
         super().__init__(env)
         self.datastore.close()
-        self.datastore = Datastore(self.datastore.pool.db_name, durability=self.durability())
+        durability = self.env.get("APFLOW_DURABILITY") or "power"
+        self.datastore = Datastore(self.datastore.pool.db_name, durability=durability)
 
     def process_recorder(self) -> SQLiteRecorder:
         """Our recorder on our datastore, its tables made."""
@@ -298,7 +299,3 @@ class Factory(library.SQLiteFactory):
         if self.env_create_table():
             recorder.create_table()
         return recorder
-
-    def durability(self) -> str:
-        """``power`` (default) or ``process``, from ``APFLOW_DURABILITY``."""
-        return self.env.get("APFLOW_DURABILITY") or "power"

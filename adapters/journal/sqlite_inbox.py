@@ -43,3 +43,9 @@ class SQLiteInbox:
         """See `Inbox.outcome`."""
         rows = self._recorder.query(_sql.outcome, (id,))
         return rows[0][0].encode() if rows and rows[0][0] is not None else None
+
+    def find(self, id: str) -> Command | None:
+        """See `Inbox.find`."""
+        for found, tree, name, arguments, by, at in self._recorder.query(_sql.find, (id,)):
+            return Command(found, tree, name, Raw(arguments.encode()), by, at)
+        return None

@@ -19,7 +19,10 @@ def insert_tree(cursor: sqlite3.Cursor, batch: Batch) -> int:
     new = batch.changes.new_tree
     if new is None:
         raise ValueError(f"the stream {batch.tree} has to begin with tree.created")
-    row = (batch.tree, new.uid, new.name, new.owner, new.created_at, new.created_at)
+    row = (
+        batch.tree, new.uid, new.name, new.owner, new.created_at, new.created_at, new.request,
+        new.origin,
+    )  # fmt: skip
     cursor.execute(_sql.insert_tree, row)
     assert cursor.lastrowid is not None
     return cursor.lastrowid

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from .sql import script, statements
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """As it stands in the file's ``user_version``."""
 
 _STEPS = statements("sqlite_migrations")

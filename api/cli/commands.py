@@ -57,6 +57,37 @@ def resume(
     )  # fmt: skip
 
 
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Where to listen.  [default: 127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0: any.  [default: 8000]")
+    ] = None,
+    allow_hosts: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="A further name it goes by."),
+    ] = None,
+    store: Store = None,
+    imports: Import = None,
+    no_engine: Annotated[
+        bool, typer.Option("--no-engine", help="Run nothing here; other engines do.")
+    ] = False,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="Start nothing; what runs is left.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Serve the REST API, and run what is submitted.
+
+    Goes on with every interrupted tree of the store. Ends on Ctrl-C or SIGTERM in good order.
+    """
+    return perform(
+        "serve:main",
+        host=host, port=port, allow_hosts=allow_hosts, store=store, imports=imports,
+        no_engine=no_engine, paused=paused, json=json,
+    )  # fmt: skip
+
+
 @app.command("list")
 def list_(
     status: Annotated[

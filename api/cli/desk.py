@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ...domain.errors import InvalidInput, NotFound, StoreUnavailable
 from ..problems import AmbiguousId
@@ -64,12 +65,13 @@ def look_at(store: str | None) -> Desk:
     return Desk(load_settings(database_url=store), make=False)
 
 
-def settle_in(imports: Sequence[str] | None, store: str | None = None) -> Settings:
+def settle_in(imports: Sequence[str] | None, store: str | None = None, **flags: Any) -> Settings:
     """The settings in force; executors are configured and the modules named are imported.
 
     Raises `InvalidInput`.
     """
-    settings = load_settings(database_url=store, imports=tuple(imports) if imports else None)
+    named = tuple(imports) if imports else None
+    settings = load_settings(database_url=store, imports=named, **flags)
     configure(settings.for_executors())
     if settings.imports:
         _import(settings.imports)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from .. import events as e
 from ..errors import InvalidInput, InvalidTransition, NotADraft
-from ..specs import TaskSpec, TreeOptions
+from ..specs import Request, TaskSpec, TreeOptions
 from ..tree import Tree
 from .stamp import Stamp, known
 
@@ -26,13 +26,19 @@ def create(
     name: str,
     owner: str | None = None,
     options: TreeOptions = DEFAULT_OPTIONS,
+    request: Request | None = None,
+    origin: str | None = None,
 ) -> list[e.AnyEvent]:
-    """A new draft with these tasks. The graph is checked when it is submitted."""
+    """A new draft with these tasks. The graph is checked when it is submitted.
+
+    ``request`` is what made it, ``origin`` the tree that it copies, if any.
+    """
     _require_unique(specs)
     chunks = list(_chunks(specs))
     created = e.TreeCreated(
         at=stamp.at, by=stamp.by, cause=stamp.cause,
-        uid=uid, name=name, owner=owner, options=options, specs=chunks[0],
+        uid=uid, name=name, owner=owner, options=options, request=request, origin=origin,
+        specs=chunks[0],
     )  # fmt: skip
     return [created, *(_added(stamp, chunk) for chunk in chunks[1:])]
 

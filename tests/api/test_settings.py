@@ -142,7 +142,7 @@ def test_our_own_variable_with_a_scheme_we_do_not_know_is_refused(
 
 
 def test_no_password_is_shown_with_the_settings() -> None:
-    assert "secret" not in repr(load_settings(database_url="postgresql://u:secret@h/db"))
+    assert "hunter2" not in repr(load_settings(database_url="postgresql://u:hunter2@h/db"))
 
 
 # -- trust
@@ -218,7 +218,7 @@ def test_a_variable_with_our_prefix_that_means_nothing_is_refused(
 
 
 @pytest.mark.parametrize(
-    "variable", ["APFLOW_TOKEN", "APFLOW_TEST_DSN", "APFLOW_IDEMPOTENCY_KEY", "AIPARTNERUPFLOW_X"]
+    "variable", ["APFLOW_PG_BIN", "APFLOW_TEST_DSN", "APFLOW_IDEMPOTENCY_KEY", "AIPARTNERUPFLOW_X"]
 )
 def test_variables_that_something_else_reads_are_left_alone(
     variable: str, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ from aipartnerupflow.domain.specs import (
     ErrorInfo,
     ExecutorRef,
     Policy,
+    Request,
     RetryPolicy,
     TaskSpec,
     TreeOptions,
@@ -51,6 +52,7 @@ POLICY = Policy(
     idempotent=True,
     accept=(0, 3),
 )
+REQUEST = Request(key="5f" * 32, body="c4" * 32)
 CAREFUL = structs.replace(CHILD, policy=POLICY)
 ERROR = ErrorInfo(
     "TimeoutError", "too slow", bases=("OSError", "Exception"), detail=Raw(b'{"after":5}')
@@ -127,6 +129,12 @@ _GROWN: dict[str, tuple[AnyEvent, ...]] = {
         ),
         e.TasksAdded(at=AT, by=BY, cause=CAUSE, specs=(CAREFUL,)),
         e.TaskChanged(at=AT, by=BY, cause=CAUSE, spec=CAREFUL),
+    ),
+    "request": (
+        e.TreeCreated(
+            at=AT, by=BY, cause=CAUSE, uid="9d8f1c3a-0b7e-4a53-8f0e-2b1f6f1f7a10",
+            name="breakfast", request=REQUEST, origin="yesterday", specs=(ROOT,),
+        ),
     ),
     "slot": (e.TaskStarted(at=AT, by=BY, cause=CAUSE, task="a", attempt=2, slot=SLOT),),
 }  # fmt: skip

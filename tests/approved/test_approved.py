@@ -19,6 +19,7 @@ from aipartnerupflow.domain.specs import (
     ErrorInfo,
     ExecutorRef,
     Policy,
+    Request,
     RetryPolicy,
     TaskSpec,
     TreeOptions,
@@ -60,9 +61,11 @@ def test_the_samples_of_an_event_set_every_field(kind: type[AnyEvent]) -> None:
 
 def test_the_parts_of_events_are_set_as_well() -> None:
     parts = (samples.CAREFUL, Dependency("a", False), samples.ERROR, ExecutorRef("e", "m", True),
-             TreeOptions(limit=1), samples.POLICY, samples.RETRY, samples.SLOT)  # fmt: skip
+             TreeOptions(limit=1), samples.POLICY, samples.RETRY, samples.SLOT,
+             samples.REQUEST)  # fmt: skip
     assert [type(part) for part in parts] == [
         TaskSpec, Dependency, ErrorInfo, ExecutorRef, TreeOptions, Policy, RetryPolicy, Concurrency,
+        Request,
     ]  # fmt: skip
     for part in parts:
         assert set(json.decode(json.encode(part))) == set(part.__struct_fields__)

@@ -151,6 +151,7 @@ CREATE FUNCTION apflow_append_all(
     end_ended bigint[], end_progress double precision[],
     touch_num bigint[], touch_version bigint[], touch_updated_at text[], touch_status text[],
     tree_id text[], tree_uid text[], tree_name text[], tree_owner text[], tree_created_at text[],
+    tree_request text[], tree_origin text[],
     change_num bigint[], change_version bigint[], change_updated_at text[], change_status text[],
     change_phase text[], change_engine text[], change_epoch bigint[], change_released boolean[],
     change_completed_at text[], change_paused boolean[],
@@ -176,10 +177,13 @@ BEGIN
     PERFORM pg_advisory_xact_lock(1634755175, 'stored_events'::regclass::oid::integer);
     IF cardinality(tree_id) > 0 THEN
         WITH made AS (
-            INSERT INTO tree (id, uid, name, owner, phase, status, version, created_at, updated_at)
-            SELECT x.id, x.uid, x.name, x.owner, 'draft', 'pending', 0, x.created_at, x.created_at
-            FROM unnest(tree_id, tree_uid, tree_name, tree_owner, tree_created_at)
-                 AS x(id, uid, name, owner, created_at)
+            INSERT INTO tree (id, uid, name, owner, phase, status, version, created_at, updated_at,
+                              request, origin)
+            SELECT x.id, x.uid, x.name, x.owner, 'draft', 'pending', 0, x.created_at, x.created_at,
+                   x.request, x.origin
+            FROM unnest(tree_id, tree_uid, tree_name, tree_owner, tree_created_at, tree_request,
+                        tree_origin)
+                 AS x(id, uid, name, owner, created_at, request, origin)
             RETURNING num
         )
         SELECT nums || array_agg(num ORDER BY num) INTO nums FROM made;

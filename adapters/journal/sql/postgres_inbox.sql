@@ -23,3 +23,6 @@ SELECT pg_notify('apflow_inbox', '')
 
 -- name: outcome
 SELECT outcome FROM inbox WHERE id = %s
+
+-- name: find
+SELECT id, tree, name, arguments, "by", at FROM inbox WHERE id = %s

@@ -50,7 +50,7 @@ CREATE TEMP TABLE slot (LIKE slot INCLUDING ALL);
 CREATE TEMP TABLE number (made bigint PRIMARY KEY, num bigint);
 CREATE TEMP VIEW made_tree AS
 SELECT n.num, t.id, t.uid, t.name, t.owner, t.phase, t.status, t.version, t.engine, t.epoch,
-       t.released, t.created_at, t.updated_at, t.completed_at, t.paused
+       t.released, t.created_at, t.updated_at, t.completed_at, t.paused, t.request, t.origin
 FROM tree t LEFT JOIN number n ON n.made = t.num;
 CREATE TEMP VIEW made_task AS
 SELECT (n.num << 20) | (t.num & 1048575) AS num, t.id, t.key, t.name, t.parent, t.priority,

@@ -2,13 +2,65 @@
 SELECT * FROM tree WHERE id = %(id)s
 
 -- name: trees
-SELECT * FROM tree
-WHERE phase <> 'adopted'
-  AND (%(status)s::text IS NULL OR status = %(status)s::text)
-  AND (%(owner)s::text IS NULL OR owner = %(owner)s::text)
-  AND (%(phase)s::text IS NULL OR phase = %(phase)s::text)
-  AND (%(before)s::bigint IS NULL OR num < %(before)s::bigint)
-ORDER BY num DESC LIMIT %(limit)s::bigint
+SELECT t.* FROM tree t WHERE t.phase <> 'adopted'
+
+-- name: trees_status
+AND t.status = %(status)s::text
+
+-- name: trees_owner
+AND t.owner = %(owner)s::text
+
+-- name: trees_phase
+AND t.phase = %(phase)s::text
+
+-- name: trees_before
+AND t.num < %(before)s::bigint
+
+-- name: trees_name
+AND position(%(name)s::text IN t.name) > 0
+
+-- name: trees_since
+AND t.created_at >= %(since)s::text
+
+-- name: trees_until
+AND t.created_at < %(until)s::text
+
+-- name: trees_executor
+AND EXISTS (
+    SELECT 1 FROM task k
+    WHERE k.num BETWEEN t.num << 20 AND (t.num << 20) + 1048575
+      AND COALESCE(k.params::json ->> 'executor_id', k.schemas::json ->> 'method', k.name)
+          = %(executor)s::text
+)
+
+-- name: trees_error
+AND EXISTS (
+    SELECT 1 FROM task_state s
+    JOIN stored_events e ON e.originator_id = t.id AND e.originator_version = s.ended
+    WHERE s.num BETWEEN t.num << 20 AND (t.num << 20) + 1048575 AND s.status = 'failed'
+      AND CASE WHEN substring(e.state FROM 1 FOR 9) = '{"salt":"'::bytea
+               THEN convert_from(e.state, 'UTF8')::json #>> '{error,type}' END = %(error)s::text
+)
+
+-- name: trees_end
+ORDER BY t.num DESC LIMIT %(limit)s::bigint
+
+-- name: tree_of_request
+SELECT * FROM tree WHERE request = %(key)s
+
+-- name: history
+SELECT originator_version, topic, state, notification_id FROM stored_events
+WHERE originator_id = %(tree)s AND originator_version > %(after)s::bigint
+  AND originator_version < %(before)s::bigint
+  AND (%(topics)s::text[] IS NULL OR topic = ANY (%(topics)s::text[]))
+ORDER BY originator_version LIMIT %(limit)s::bigint
+
+-- name: history_back
+SELECT originator_version, topic, state, notification_id FROM stored_events
+WHERE originator_id = %(tree)s AND originator_version > %(after)s::bigint
+  AND originator_version < %(before)s::bigint
+  AND (%(topics)s::text[] IS NULL OR topic = ANY (%(topics)s::text[]))
+ORDER BY originator_version DESC LIMIT %(limit)s::bigint
 
 -- name: task
 SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,

@@ -41,10 +41,16 @@ CREATE TABLE tree (
     created_at   text    COLLATE "C" NOT NULL,
     updated_at   text    COLLATE "C" NOT NULL,
     completed_at text    COLLATE "C",
-    paused       boolean NOT NULL DEFAULT false
+    paused       boolean NOT NULL DEFAULT false,
+    request      text    COLLATE "C",
+    origin       text    COLLATE "C"
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE INDEX tree_open ON tree (num) WHERE phase = 'submitted';
+
+CREATE UNIQUE INDEX tree_request ON tree (request) WHERE request IS NOT NULL;
+
+CREATE INDEX tree_owner ON tree (owner, num);
 
 CREATE TABLE task (
     num          bigint PRIMARY KEY,
@@ -113,6 +119,35 @@ CREATE TABLE lease (
     beat      timestamptz NOT NULL,
     executors text COLLATE "C" NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 50);
+
+-- Access to the server: hashes of tokens that it gave away.
+CREATE TABLE token (
+    id         text COLLATE "C" PRIMARY KEY,
+    hash       text COLLATE "C" NOT NULL UNIQUE,
+    owner      text COLLATE "C" NOT NULL,
+    scopes     text COLLATE "C" NOT NULL,
+    name       text COLLATE "C" NOT NULL,
+    created_at text COLLATE "C" NOT NULL,
+    expires_at text COLLATE "C",
+    revoked_at text COLLATE "C"
+);
+
+-- Whom to tell of a tree's events, and up to which version they were told. `due` and `leased` are
+-- seconds since the epoch.
+CREATE TABLE webhook (
+    id          text    COLLATE "C" PRIMARY KEY,
+    tree        text    COLLATE "C" NOT NULL,
+    config      text    COLLATE "C" NOT NULL,
+    seen        bigint  NOT NULL,
+    attempts    bigint  NOT NULL,
+    due         double precision NOT NULL,
+    leased      double precision NOT NULL,
+    state       text    COLLATE "C" NOT NULL,
+    problem     text    COLLATE "C" NOT NULL,
+    created_at  text    COLLATE "C" NOT NULL
+);
+
+CREATE INDEX webhook_open ON webhook (tree) WHERE state = 'open';
 
 -- The state is NULL where it is compressed or encrypted.
 CREATE VIEW events_readable AS

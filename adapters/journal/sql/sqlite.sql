@@ -24,8 +24,9 @@ WHERE e.originator_id = ? ORDER BY e.originator_version DESC LIMIT 1
 SELECT hash FROM stored_events WHERE originator_id = ? AND originator_version = ?
 
 -- name: insert_tree
-INSERT INTO tree (id, uid, name, owner, phase, status, version, created_at, updated_at)
-VALUES (?, ?, ?, ?, 'draft', 'pending', 0, ?, ?)
+INSERT INTO tree (id, uid, name, owner, phase, status, version, created_at, updated_at, request,
+    origin)
+VALUES (?, ?, ?, ?, 'draft', 'pending', 0, ?, ?, ?, ?)
 
 -- name: touch_tree
 UPDATE tree SET version = ?, updated_at = ?, status = COALESCE(?, status) WHERE num = ?

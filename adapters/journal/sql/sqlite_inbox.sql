@@ -16,3 +16,6 @@ WHERE id = ? AND outcome IS NULL
 
 -- name: outcome
 SELECT outcome FROM inbox WHERE id = ?
+
+-- name: find
+SELECT id, tree, name, arguments, "by", at FROM inbox WHERE id = ?

@@ -2,13 +2,63 @@
 SELECT * FROM tree WHERE id = :id
 
 -- name: trees
-SELECT * FROM tree
-WHERE phase <> 'adopted'
-  AND (:status IS NULL OR status = :status)
-  AND (:owner IS NULL OR owner = :owner)
-  AND (:phase IS NULL OR phase = :phase)
-  AND (:before IS NULL OR num < :before)
-ORDER BY num DESC LIMIT :limit
+SELECT t.* FROM tree t WHERE t.phase <> 'adopted'
+
+-- name: trees_status
+AND t.status = :status
+
+-- name: trees_owner
+AND t.owner = :owner
+
+-- name: trees_phase
+AND t.phase = :phase
+
+-- name: trees_before
+AND t.num < :before
+
+-- name: trees_name
+AND instr(t.name, :name) > 0
+
+-- name: trees_since
+AND t.created_at >= :since
+
+-- name: trees_until
+AND t.created_at < :until
+
+-- name: trees_executor
+AND EXISTS (
+    SELECT 1 FROM task k
+    WHERE k.num BETWEEN t.num << 20 AND (t.num << 20) + 1048575
+      AND COALESCE(json_extract(k.params, '$.executor_id'), json_extract(k.schemas, '$.method'),
+                   k.name) = :executor
+)
+
+-- name: trees_error
+AND EXISTS (
+    SELECT 1 FROM task_state s
+    JOIN stored_events e ON e.originator_id = t.id AND e.originator_version = s.ended
+    WHERE s.num BETWEEN t.num << 20 AND (t.num << 20) + 1048575 AND s.status = 'failed'
+      AND substr(e.state, 1, 1) = CAST('{' AS BLOB)
+      AND json_extract(CAST(e.state AS TEXT), '$.error.type') = :error
+)
+
+-- name: trees_end
+ORDER BY t.num DESC LIMIT :limit
+
+-- name: tree_of_request
+SELECT * FROM tree WHERE request = :key
+
+-- name: history
+SELECT originator_version, topic, state, rowid FROM stored_events
+WHERE originator_id = :tree AND originator_version > :after AND originator_version < :before
+  AND (:topics IS NULL OR topic IN (SELECT value FROM json_each(:topics)))
+ORDER BY originator_version LIMIT :limit
+
+-- name: history_back
+SELECT originator_version, topic, state, rowid FROM stored_events
+WHERE originator_id = :tree AND originator_version > :after AND originator_version < :before
+  AND (:topics IS NULL OR topic IN (SELECT value FROM json_each(:topics)))
+ORDER BY originator_version DESC LIMIT :limit
 
 -- name: task
 SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,

@@ -31,8 +31,14 @@ CREATE TABLE IF NOT EXISTS tree (
     created_at   TEXT    NOT NULL,
     updated_at   TEXT    NOT NULL,
     completed_at TEXT,
-    paused       INTEGER NOT NULL DEFAULT 0
+    paused       INTEGER NOT NULL DEFAULT 0,
+    request      TEXT,
+    origin       TEXT
 );
+
+CREATE UNIQUE INDEX IF NOT EXISTS tree_request ON tree (request) WHERE request IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS tree_owner ON tree (owner, num);
 
 CREATE INDEX IF NOT EXISTS tree_open ON tree (num) WHERE phase = 'submitted';
 
@@ -96,6 +102,35 @@ CREATE TABLE IF NOT EXISTS inbox (
 );
 
 CREATE INDEX IF NOT EXISTS inbox_open ON inbox (tree) WHERE outcome IS NULL;
+
+-- Access to the server: hashes of tokens that it gave away.
+CREATE TABLE IF NOT EXISTS token (
+    id         TEXT PRIMARY KEY,
+    hash       TEXT NOT NULL UNIQUE,
+    owner      TEXT NOT NULL,
+    scopes     TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT,
+    revoked_at TEXT
+);
+
+-- Whom to tell of a tree's events, and up to which version they were told. `due` and `leased` are
+-- seconds since the epoch.
+CREATE TABLE IF NOT EXISTS webhook (
+    id          TEXT    PRIMARY KEY,
+    tree        TEXT    NOT NULL,
+    config      TEXT    NOT NULL,
+    seen        INTEGER  NOT NULL,
+    attempts    INTEGER  NOT NULL,
+    due         REAL NOT NULL,
+    leased      REAL NOT NULL,
+    state       TEXT    NOT NULL,
+    problem     TEXT    NOT NULL,
+    created_at  TEXT    NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS webhook_open ON webhook (tree) WHERE state = 'open';
 
 CREATE VIEW IF NOT EXISTS events_readable AS
 SELECT rowid AS position, originator_id AS tree, originator_version AS version, topic,

@@ -13,28 +13,28 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..adapters.backends.composite import Composite
-from ..adapters.backends.inline import Inline
-from ..adapters.backends.process import Processes
-from ..adapters.clock import SystemClock
-from ..adapters.executors.inventory import ExecutorInfo as ExecutorInfo
-from ..adapters.executors.inventory import describe
-from ..adapters.executors.inventory import inventory as all_executors
-from ..adapters.executors.invoke import invoke
-from ..adapters.executors.registration import default_registry, get_task_tree_hooks
-from ..adapters.feed import Feed, FileFeed, ServerFeed
-from ..adapters.journal.care import Care as Care
-from ..adapters.journal.journal import EventJournal
-from ..adapters.journal.sqlite_files import store_exists as store_exists
-from ..adapters.liveness import FileLiveness, LocalLiveness, Neighbours, ProcessLiveness
-from ..domain.errors import InvalidInput, StoreReadOnly, StoreUnavailable
-from ..engine.commit import Committer
-from ..engine.engine import Engine
-from ..engine.mail import Mailroom
-from ..engine.ports import Inbox, Liveness
-from ..engine.takeover import beat
-from ..projections.views import AttemptView
-from .stores import Store
+from ...adapters.backends.composite import Composite
+from ...adapters.backends.inline import Inline
+from ...adapters.backends.process import Processes
+from ...adapters.clock import SystemClock
+from ...adapters.executors.inventory import ExecutorInfo as ExecutorInfo
+from ...adapters.executors.inventory import describe
+from ...adapters.executors.inventory import inventory as all_executors
+from ...adapters.executors.invoke import invoke
+from ...adapters.executors.registration import default_registry, get_task_tree_hooks
+from ...adapters.feed import Feed, FileFeed, ServerFeed
+from ...adapters.journal.care import Care as Care
+from ...adapters.journal.journal import EventJournal
+from ...adapters.journal.sqlite_files import store_exists as store_exists
+from ...adapters.liveness import FileLiveness, LocalLiveness, Neighbours, ProcessLiveness
+from ...domain.errors import InvalidInput, StoreReadOnly, StoreUnavailable
+from ...engine.commit import Committer
+from ...engine.engine import Engine
+from ...engine.mail import Mailroom
+from ...engine.ports import Inbox, Liveness
+from ...engine.takeover import beat
+from ...projections.views import AttemptView
+from ..stores import Store
 
 _open: dict[str, Store] = {}
 _lock = threading.Lock()
@@ -254,7 +254,7 @@ def _leases(journal: EventJournal) -> Any:
 def _adapter(name: str) -> Any:
     """A journal adapter whose libraries are only loaded where it is used."""
     try:
-        return importlib.import_module(f"..adapters.journal.{name}", __package__)
+        return importlib.import_module(f"...adapters.journal.{name}", __package__)
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith("psycopg"):
             raise StoreUnavailable(

@@ -1,0 +1,64 @@
+"""Trees as they stood at an earlier version: the same row changes, made again from the log."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from ...domain.errors import InvalidInput, NotFound
+from ...domain.events import Recorded
+from ...engine.ports import Journal
+from ...projections.rebuild import Replay, torn
+from ...projections.views import AttemptView, TaskView, TreeView
+from .journal import Batch
+from .memory_reads import attempts_of, view_of
+from .memory_rows import Tables, TaskEntry
+from .sql_reads import ending
+
+
+class Past(Struct, frozen=True):
+    """A tree at one of its versions."""
+
+    tree: TreeView
+    tasks: Sequence[TaskView]
+    attempts: Sequence[AttemptView]
+
+
+def past(journal: Journal, id: str, *, version: int | None = None, at: str | None = None) -> Past:
+    """The tree as it stood at ``version``, or at the time ``at`` (as in events). Blocking.
+
+    Linear in the events up to there. Raises `NotFound` where it did not exist then, and
+    `InvalidInput` for a version that it has not reached.
+    """
+    events = _until(journal, id, version, at)
+    if not events:
+        raise NotFound("tree", id)
+    if version is not None and events[-1].version < version:
+        raise InvalidInput(
+            f"tree {id} is at version {events[-1].version}: it has not come to {version} yet"
+        )
+    tables = Tables()
+    for made in Replay(_unknown).changes(events):
+        tables.apply([Batch(made.tree, 0, [], made.changes, None)])
+    entries = tables.of[id]
+    tasks = [_task(journal, events, entries[n]) for n in sorted(entries)]
+    return Past(tables.trees[id], tasks, attempts_of(events))
+
+
+def _task(journal: Journal, events: Sequence[Recorded], entry: TaskEntry) -> TaskView:
+    if entry.state is None or not entry.state.ended:
+        return view_of(entry)
+    return view_of(entry, *ending(events[entry.state.ended - 1].event, journal.read_blob))
+
+
+def _unknown(tree: str) -> dict[str, int]:
+    """Every stream is read from its beginning, so nothing has to be found."""
+    raise torn(tree, 1)
+
+
+def _until(journal: Journal, id: str, version: int | None, at: str | None) -> list[Recorded]:
+    found: list[Recorded] = []
+    for recorded in journal.read(id, limit=version):
+        if at is not None and recorded.event.at > at:
+            break
+        found.append(recorded)
+    return found

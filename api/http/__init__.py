@@ -1,0 +1,1 @@
+"""The HTTP face: REST, streams, JSON-RPC, and what guards them."""

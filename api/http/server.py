@@ -1,0 +1,92 @@
+"""What serves: an open store, an engine or none, who may call, and who follows."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from ...domain.errors import NotFound
+from ...engine.engine import Engine
+from ...projections.views import TaskView, TreeView
+from ..stores import Store
+from .access import Access, Caller
+from .answers import TooManyStreams
+from .hub import Hub
+from .metrics import Metrics
+
+T = TypeVar("T")
+
+
+class Server:
+    """Shared by all routes of one process; belongs to its loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        *,
+        engine: Engine | None,
+        max_streams: int = 1_000,
+        use_demo: bool = True,
+    ) -> None:
+        self.store = store
+        self.access = access
+        self.engine = engine
+        self.hub = Hub(store)
+        self.metrics = Metrics(self)
+        self.max_streams = max_streams
+        self.in_flight: dict[str, asyncio.Future[None]] = {}
+        """Requests with an idempotency key that are being carried out, by that key's hash."""
+        self.stopping = asyncio.Event()
+        self._streams: Counter[str] = Counter()
+        self._open: set[asyncio.Task[Any]] = set()
+        self._inline = not store.url.startswith(("postgres://", "postgresql"))
+
+    async def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """A short look into the store: at once where it is on this machine."""
+        if self._inline:
+            return function(*arguments)
+        return await asyncio.to_thread(function, *arguments)
+
+    async def visible_tree(self, id: str, caller: Caller) -> TreeView:
+        """The tree's row. Raises `NotFound`, also for what is somebody else's."""
+        view = await self.call(self.store.reads.tree, id)
+        if view is None or view.phase == "adopted" or not caller.may_see(view.user_id):
+            raise NotFound("tree", id)
+        return view
+
+    async def visible_task(self, id: str, caller: Caller) -> TaskView:
+        """The task with its result. Raises `NotFound`, also for what is somebody else's."""
+        view = await self.call(self.store.reads.task, id)
+        if view is None or not caller.may_see(view.user_id):
+            raise NotFound("task", id)
+        return view
+
+    @contextmanager
+    def stream(self, caller: Caller) -> Iterator[None]:
+        """Counts a stream. Raises `TooManyStreams`."""
+        if self._streams[caller.token] >= self.max_streams:
+            raise TooManyStreams(
+                f"this token has {self.max_streams} streams open, which is the limit. Close some."
+            )
+        self._streams[caller.token] += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            yield
+        finally:
+            self._open.discard(task)
+            self._streams[caller.token] -= 1
+
+    def stop(self) -> None:
+        """Those who follow or wait are told that it ends."""
+        self.stopping.set()
+        for task in list(self._open):
+            task.cancel()
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return self._streams.total()

@@ -1,0 +1,92 @@
+"""The server on its socket: uvicorn with our limits, and an end in good order."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from socket import socket
+from typing import Any, Final
+
+import uvicorn
+
+from ..problems import Interrupted
+from ..settings import Settings
+from ..stores import Store
+from .app import create_app
+from .opening import hosts_of, local_token, opened, require_safe
+from .protocol import BoundedProtocol
+from .server import Server
+
+BACKLOG: Final = 2_048
+KEEP_ALIVE: Final = 60
+GRACE: Final = 15
+"""Seconds for requests that are under way when the server is told to stop."""
+MAX_MESSAGE: Final = 1 << 20
+
+
+async def serve(
+    settings: Settings,
+    store: Store,
+    begun: Callable[[str], None],
+    *,
+    folder: Path,
+    engine: bool = True,
+    paused: bool = False,
+) -> None:
+    """Serve until SIGINT or SIGTERM. ``begun`` is told the address once it answers.
+
+    Raises `InvalidInput` where that would be unsafe, and `Interrupted` where it cannot listen.
+    """
+    token = local_token(folder) if settings.auth == "token" else None
+    require_safe(settings, store)
+
+    def opening() -> AbstractAsyncContextManager[Server]:
+        return opened(settings, store, token, engine=engine, paused=paused)
+
+    app = create_app(opening, hosts=hosts_of(settings))
+    config = uvicorn.Config(
+        app, host=settings.host, port=settings.port, http=BoundedProtocol,
+        ws="websockets-sansio", ws_max_size=MAX_MESSAGE, lifespan="on", log_config=None,
+        access_log=False, server_header=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+    )  # fmt: skip
+    listening = _listen(config)
+    try:
+        await _Uvicorn(config, begun, _url(listening, settings.host)).serve(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def _listen(config: uvicorn.Config) -> socket:
+    try:
+        return config.bind_socket()
+    except SystemExit as error:
+        raise Interrupted(
+            f"port {config.port} of {config.host} cannot be listened on: something else does, or "
+            "you may not. Choose another with --port."
+        ) from error
+
+
+def _url(listening: socket, host: str) -> str:
+    port = listening.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Uvicorn(uvicorn.Server):
+    """Tells when it answers, and ends streams before it waits for what is under way."""
+
+    def __init__(self, config: uvicorn.Config, begun: Callable[[str], None], url: str) -> None:
+        super().__init__(config)
+        self._begun = begun
+        self._url = url
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._begun(self._url)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        app: Any = self.config.app
+        server: Server | None = getattr(app.state, "server", None)
+        if server is not None:
+            server.stop()
+        await super().shutdown(sockets)

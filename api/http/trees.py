@@ -1,0 +1,266 @@
+"""Trees: submitted, listed, read as they stand or stood."""
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from ...domain.errors import InvalidInput
+from ...projections.views import TaskView, TreeView
+from ..documents import Page, task_document, tree_document
+from ..submitting import Submitted, parse, request_of, submit
+from ..times import instant
+from ..wiring.serving import Past, past
+from .access import Caller, Needs, Scope
+from .answers import Json
+from .bodies import json_body
+from .boundary import MAX_TREE
+from .idempotency import once
+from .parameters import (
+    NOT_MODIFIED,
+    At,
+    AtVersion,
+    IdempotencyKey,
+    IfNoneMatch,
+    Limit,
+    Prefer,
+    TreeId,
+    described,
+)
+
+if TYPE_CHECKING:
+    from .server import Server
+
+router = APIRouter(tags=["trees"])
+
+Reader = Annotated[Caller, Depends(Needs(Scope.READ))]
+Submitter = Annotated[Caller, Depends(Needs(Scope.SUBMIT))]
+Status = Literal["pending", "in_progress", "completed", "failed", "cancelled"]
+MAX_WAIT: Final = 60.0
+_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
+
+
+@router.post(
+    "/v1/trees",
+    operation_id="submit_tree",
+    summary="Submit a tree",
+    status_code=202,
+    responses=described(
+        202, "It is stored, and started unless `start` is false.", "Submitted",
+        errors=(401, 403, 409, 413, 415, 422, 503), headers=("Location", "ETag"),
+        more={200: {
+            "description": "With `Prefer: wait`: the tree as it stands then.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Tree"}}},
+        }},
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/NewTree"}}},
+        }
+    },
+)  # fmt: skip
+async def submit_tree(
+    request: Request,
+    caller: Submitter,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """An array of tasks, a task with `children`, or an object with `tasks`, `name`, `limit`.
+
+    All faults are told at once, and then nothing is stored. It is durable when this answers. Send
+    an `Idempotency-Key` to be able to send it again after a lost answer.
+    """
+    server: Server = request.app.state.server
+    body = await json_body(request, MAX_TREE)
+    wait = wait_of(prefer)
+    made = request_of(caller.user, idempotency_key, body) if idempotency_key else None
+    drive = server.engine is not None
+
+    async def submitting() -> Submitted:
+        return await submit(
+            server.store, parse(body), owner=caller.user, request=made, drive=drive,
+            admin=caller.sees_all,
+        )  # fmt: skip
+
+    done = await once(server, made, submitting)
+    location = {"Location": f"/v1/trees/{done.id}"}
+    if wait and not done.draft:
+        view = await settled_within(server, done.id, wait)
+        return Json(tree_document(view), 200, etag=view.version, headers=location)
+    return Json(done, 202, etag=done.version, headers=location)
+
+
+def wait_of(prefer: str | None) -> float:
+    """Seconds that a client would wait (RFC 7240, section 4.3), at most a minute."""
+    found = _WAIT.search(prefer or "")
+    return min(float(found[1]), MAX_WAIT) if found else 0.0
+
+
+async def settled_within(server: "Server", id: str, seconds: float) -> TreeView:
+    """The tree once it has settled, or as it stands after so long, or when the server stops."""
+    stopping = asyncio.ensure_future(server.stopping.wait())
+    settled = asyncio.ensure_future(server.store.settled(id))
+    await asyncio.wait({stopping, settled}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopping, settled):
+        task.cancel()
+    await asyncio.wait({stopping, settled})
+    return await server.call(server.store.tree, id)
+
+
+@router.get(
+    "/v1/trees",
+    operation_id="list_trees",
+    summary="List trees",
+    responses=described(
+        200, "Newest first.", "TreePage", errors=(401, 403, 422, 503), headers=("Link",)
+    ),
+)
+async def list_trees(
+    request: Request,
+    caller: Reader,
+    status: Annotated[Status | None, Query(description="In this state.")] = None,
+    user: Annotated[
+        str | None, Query(max_length=255, description="Of this owner; for admins.")
+    ] = None,
+    name: Annotated[str | None, Query(max_length=255, description="Names that hold this.")] = None,
+    executor: Annotated[
+        str | None, Query(max_length=255, description="With a task for this executor.")
+    ] = None,
+    error: Annotated[
+        str | None, Query(max_length=255, description="A task failed with this type of error.")
+    ] = None,
+    since: Annotated[
+        str | None, Query(max_length=40, description="Created then or later (RFC 3339).")
+    ] = None,
+    until: Annotated[
+        str | None, Query(max_length=40, description="Created before then (RFC 3339).")
+    ] = None,
+    draft: Annotated[bool, Query(description="Only what was not submitted.")] = False,
+    after: Annotated[
+        str | None, Query(max_length=18, pattern=r"^\d+$", description="`next` of the last page.")
+    ] = None,
+    limit: Limit = 20,
+) -> Response:
+    """A page of trees; `next`, also as a `Link`, leads to the one after it."""
+    server: Server = request.app.state.server
+    wanted = {
+        "status": status, "owner": user if caller.sees_all else caller.user, "name": name,
+        "executor": executor, "error": error, "phase": "draft" if draft else None,
+        "since": instant(since), "until": instant(until),
+        "before": None if after is None else int(after), "limit": limit + 1,
+    }  # fmt: skip
+    if not caller.sees_all and user not in (None, caller.user):
+        return Json(Page([], None))
+    dear = executor is not None or error is not None or name is not None
+    call = asyncio.to_thread if dear else server.call
+    found = await call(lambda: server.store.reads.trees(**wanted))  # type: ignore[arg-type]
+    more, found = len(found) > limit, found[:limit]
+    cursor = str(found[-1].num) if more else None
+    headers = link_to_next(request, cursor)
+    return Json(Page([tree_document(view) for view in found], cursor), headers=headers)
+
+
+@router.get(
+    "/v1/trees/{tree}",
+    operation_id="get_tree",
+    summary="Read a tree",
+    responses=described(200, "The tree, without its tasks.", "Tree", headers=("ETag",))
+    | NOT_MODIFIED,
+)
+async def get_tree(
+    request: Request,
+    tree: TreeId,
+    caller: Reader,
+    at_version: AtVersion = None,
+    at: At = None,
+    prefer: Prefer = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """As it stands, or as it stood. With `Prefer: wait=10` once it has settled, or after 10 s."""
+    server: Server = request.app.state.server
+    view = await server.visible_tree(tree, caller)
+    if at_version is not None or at is not None:
+        view = (await past_of(server, view, at_version, at)).tree
+    elif (wait := wait_of(prefer)) and view.phase == "submitted":
+        view = await settled_within(server, tree, wait)
+    return conditional(if_none_match, view.version) or Json(
+        tree_document(view), etag=view.version, headers=CACHED
+    )
+
+
+CACHED: Final = {"Cache-Control": "private, no-cache"}
+
+
+def link_to_next(request: Request, cursor: str | None) -> dict[str, str]:
+    """The header that leads to the next page (RFC 8288); nothing at the end."""
+    if cursor is None:
+        return {}
+    query = [(k, v) for k, v in request.query_params.multi_items() if k != "after"]
+    place = f"{request.url.path}?{urlencode([*query, ('after', cursor)])}"
+    return {"Link": f'<{place}>; rel="next"'}
+
+
+def conditional(if_none_match: str | None, version: int) -> Response | None:
+    """304 where the client has this version (RFC 9110, section 13.1.2)."""
+    if if_none_match is None:
+        return None
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    if f'"{version}"' not in tags and tags != {"*"}:
+        return None
+    return Response(status_code=304, headers={"ETag": f'"{version}"', **CACHED})
+
+
+async def past_of(server: "Server", view: TreeView, at_version: int | None, at: str | None) -> Past:
+    """The tree as it stood. Raises `InvalidInput`, `NotFound`."""
+    if at_version is not None and at is not None:
+        raise InvalidInput("give `at_version` or `at`, not both")
+    return await asyncio.to_thread(past, server.store, view.id, version=at_version, at=instant(at))
+
+
+@router.get(
+    "/v1/trees/{tree}/tasks",
+    operation_id="list_tasks",
+    summary="List the tasks of a tree",
+    responses=described(
+        200, "In the order of their creation.", "TaskPage", headers=("ETag", "Link")
+    )
+    | NOT_MODIFIED,
+)
+async def list_tasks(
+    request: Request,
+    tree: TreeId,
+    caller: Reader,
+    status: Annotated[Status | None, Query(description="In this state.")] = None,
+    at_version: AtVersion = None,
+    at: At = None,
+    after: Annotated[
+        int | None, Query(ge=0, le=2**31, description="`next` of the last page.")
+    ] = None,
+    limit: Limit = 100,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """As they stand, or stood, with results and errors. `ETag` is the version of the tree."""
+    server: Server = request.app.state.server
+    view = await server.visible_tree(tree, caller)
+    tasks: list[TaskView] | None = None
+    if at_version is not None or at is not None:
+        found = await past_of(server, view, at_version, at)
+        view, tasks = found.tree, list(found.tasks)
+    if answer := conditional(if_none_match, view.version):
+        return answer
+    if tasks is None:
+        tasks = list(await asyncio.to_thread(server.store.reads.tasks, tree))
+    wanted = [
+        task
+        for task in tasks
+        if status in (None, task.status) and (after is None or task.n > after)
+    ]
+    more, wanted = len(wanted) > limit, wanted[:limit]
+    cursor = str(wanted[-1].n) if more else None
+    headers = CACHED | link_to_next(request, cursor)
+    page = Page([task_document(task) for task in wanted], cursor)
+    return Json(page, etag=view.version, headers=headers)

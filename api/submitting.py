@@ -1,0 +1,218 @@
+"""Trees as clients write them, into the store: once, whoever drives them."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from ..domain.errors import Fault, IdTaken, InvalidGraph, InvalidInput, KeyTaken, NotADraft
+from ..domain.events import TasksAdded, TreeCreated, TreeSubmitted
+from ..domain.intake import Intake, read
+from ..domain.specs import Request, TreeOptions
+from ..engine.lifecycle import NewTree, create
+from ..engine.lifecycle import submit as submit_draft
+from .stores import Store
+
+_raws = msgspec.json.Decoder(list[Raw])
+
+
+class Written(Struct, forbid_unknown_fields=True):
+    """A tree as its caller wrote it; its tasks are JSON. ``start`` false: it stays a draft."""
+
+    tasks: Sequence[Raw | bytes]
+    name: str | None = None
+    limit: int | None = None
+    start: bool = True
+
+
+class _Wrapped(Written, forbid_unknown_fields=True):
+    tasks: list[Raw]
+
+
+class Submitted(Struct, frozen=True):
+    """What came of a submission. ``version`` is the tree's behind the command's own events: the
+    same whenever it is asked for. ``tasks`` are ids by key, in creation order.
+    """
+
+    id: str
+    name: str
+    version: int
+    draft: bool
+    user_id: str | None
+    created_at: str
+    tasks: dict[str, str]
+
+
+class KeyMisused(InvalidInput):
+    """An idempotency key came again with another body."""
+
+
+def parse(data: bytes) -> Written:
+    """An array of tasks, a task with children, or ``{"name", "tasks", "limit", "start"}``.
+
+    Raises `InvalidInput`, without repeating what was given.
+    """
+    try:
+        if data.lstrip()[:1] == b"[":
+            return Written(_raws.decode(data))
+        if "tasks" not in msgspec.json.decode(data, type=dict[str, Raw]):
+            return Written([data])
+        return msgspec.json.decode(data, type=_Wrapped)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InvalidInput(
+            'a tree is an array of tasks, a task with "children", or {"name", "tasks", "limit"}: '
+            f"{reason}"
+        ) from error
+
+
+def options(limit: int | None) -> TreeOptions:
+    """Raises `InvalidInput`."""
+    if limit is not None and limit < 1:
+        raise InvalidInput("limit is how many tasks of the tree may run at once: 1 or more")
+    return TreeOptions(limit)
+
+
+def request_of(owner: str | None, key: str, body: bytes) -> Request:
+    """What makes a request one and the same: its owner, its key, and what it says."""
+    return Request(sha256(f"{owner or ''}\0{key}".encode()).hexdigest(), sha256(body).hexdigest())
+
+
+async def submit(
+    store: Store,
+    written: Written,
+    *,
+    owner: str | None,
+    request: Request | None = None,
+    drive: bool = True,
+    admin: bool = False,
+) -> Submitted:
+    """Make the tree, and start it unless it is to stay a draft; returns once that is durable.
+
+    With ``request`` at most one tree is made of it; asked again, the answer is the same. Without
+    ``drive``, or without an engine in this loop, any engine of the store takes it up. Only an
+    ``admin`` may make trees for others. Raises `InvalidInput`, `KeyMisused`, `IdTaken` where an id
+    is that of another task of the same owner, or `InvalidGraph` with all faults.
+    """
+    if request is not None:
+        found = await asyncio.to_thread(of_request, store, request)
+        if found is not None:
+            return found
+    registered = store.executors.module_of if written.start else None
+    intake = await _read(store, written, registered)
+    if admin and intake.owner is not None:
+        owner = intake.owner
+    elif intake.owner not in (None, owner):
+        message = "its tasks name another user_id than the caller's; leave it out"
+        raise InvalidGraph([Fault("other_owner", "", message)])
+    await _require_new(store, intake, owner)
+    try:
+        tree = await _make(store, written, intake, owner, request, drive)
+    except KeyTaken:
+        assert request is not None
+        found = await asyncio.to_thread(of_request, store, request)
+        if found is None:
+            raise
+        return found
+    return await asyncio.to_thread(submitted, store, tree)
+
+
+async def _require_new(store: Store, intake: Intake, owner: str | None) -> None:
+    """Ids that others use are replaced by fresh ones; one's own are a mistake to be told of."""
+    ids = [spec.id for spec in intake.specs]
+    found = await asyncio.to_thread(store.reads.owner_and_tree, ids)
+    if own := [id for id, (of, _) in found.items() if of == owner]:
+        raise IdTaken(own)
+
+
+async def _read(store: Store, written: Written, registered: Any) -> Intake:
+    """Large trees are read beside the loop, which has others to serve."""
+    if sum(len(bytes(task)) for task in written.tasks) < 64 * 1024:
+        return read(written.tasks, store.new_id, registered)
+    return await asyncio.to_thread(read, written.tasks, store.new_id, registered)
+
+
+async def _make(
+    store: Store,
+    written: Written,
+    intake: Intake,
+    owner: str | None,
+    request: Request | None,
+    drive: bool,
+) -> str:
+    root = next((spec for spec in intake.specs if spec.parent is None), None)
+    name = written.name or ("" if root is None else root.name)
+    engine = store.running_engine() if drive else None
+    settings = options(written.limit)
+    if not written.start:
+        made = Intake(intake.specs, owner)
+        tree = await asyncio.to_thread(store.create_draft, made, name, settings, request)
+        return tree.id
+    if engine is None:
+        tree = await asyncio.to_thread(
+            store.unclaimed.create,
+            intake.specs, name=name, owner=owner, options=settings, request=request,
+        )  # fmt: skip
+        return tree.id
+    actor = await create(
+        engine, NewTree(intake.specs, name, owner, settings, request), store.new_id
+    )
+    return actor.tree.id
+
+
+async def start(store: Store, id: str, *, drive: bool = True) -> int:
+    """Submit a draft; returns the tree's version behind it. Twice changes nothing.
+
+    Raises `NotFound`, `InvalidGraph`, or `NotADraft` where it was adopted.
+    """
+    engine = store.running_engine() if drive else None
+    with suppress(NotADraft):
+        if engine is None:
+            await asyncio.to_thread(store.unclaimed.submit, id)
+        else:
+            tree = await asyncio.to_thread(store.drafts.hand_over, id)
+            await submit_draft(engine, tree, strict=True)
+        return (await asyncio.to_thread(store.tree, id)).version
+    view = await asyncio.to_thread(store.tree, id)
+    if view.phase == "adopted":
+        raise NotADraft(id)
+    return view.version
+
+
+def of_request(store: Store, request: Request) -> Submitted | None:
+    """What came of this request, if it was made before. Blocking. Raises `KeyMisused`."""
+    view = store.reads.tree_of_request(request.key)
+    if view is None:
+        return None
+    created = next(iter(store.journal.read(view.id, limit=1))).event
+    assert isinstance(created, TreeCreated)
+    if created.request is None or created.request.body != request.body:
+        raise KeyMisused(
+            "this idempotency key came before with another body. Use a new key for a new tree; "
+            "send exactly the same body again to learn what became of the former one."
+        )
+    return submitted(store, view.id)
+
+
+def submitted(store: Store, id: str) -> Submitted:
+    """The tree as its own command left it: up to its submission, else as it was created."""
+    version, tasks = 0, dict[str, str]()
+    created: TreeCreated | None = None
+    draft = True
+    for recorded in store.journal.read(id):
+        event = recorded.event
+        if isinstance(event, TreeCreated):
+            created = event
+        elif isinstance(event, TreeSubmitted):
+            draft, version = False, recorded.version
+            break
+        elif not isinstance(event, TasksAdded) or created is None or event.at != created.at:
+            break
+        version = recorded.version
+        tasks.update((spec.label, spec.id) for spec in event.specs)
+    assert created is not None, "a stream begins with tree.created"
+    return Submitted(id, created.name, version, draft, created.owner, created.at, tasks)
