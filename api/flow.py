@@ -5,14 +5,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-import msgspec
-from msgspec import Raw
-
 from ..domain.decide import Plan
 from ..domain.errors import InvalidInput
 from ..domain.events import Recorded
 from ..domain.intake import read
-from ..domain.specs import TreeOptions
 from ..engine.actor import Actor
 from ..engine.engine import Engine
 from ..engine.lifecycle import NewTree, create, resume
@@ -25,13 +21,13 @@ from .library.nodes import Task, tasks_of
 from .library.sessions import create_session
 from .steering import command_of, plan, steer, why
 from .stores import Store
+from .submitting import Written, options, parse
 from .wiring import timeline
 
 Spec = TreeBuilder | Sequence[Mapping[str, Any]] | Mapping[str, Any] | bytes | str
 """A builder, an array of tasks, a nested tree, ``{"name", "tasks", "limit"}``, or JSON of these."""
 
 SETTLED = "tree.settled"
-_raws = msgspec.json.Decoder(list[Raw])
 
 
 class TreeHandle:
@@ -218,7 +214,7 @@ class Flow:
             intake.specs,
             name or written.name or root,
             _owner(user_id, intake.owner),
-            _options(written.limit if limit is None else limit),
+            options(written.limit if limit is None else limit),
         )
         actor = await create(engine, new, self.store.new_id)
         return TreeHandle(self.store, actor.tree.id, actor)
@@ -228,44 +224,15 @@ class Flow:
         return TreeHandle(self.store, self.store.tree(id).id)
 
 
-class _Written(msgspec.Struct, forbid_unknown_fields=True):
-    """A tree as its caller wrote it; its tasks are JSON."""
-
-    tasks: Sequence[Raw | bytes]
-    name: str | None = None
-    limit: int | None = None
-
-
-class _Wrapped(_Written, forbid_unknown_fields=True):
-    tasks: list[Raw]
-
-
-def _written(spec: Spec) -> _Written:
+def _written(spec: Spec) -> Written:
     """The tasks of any form that a tree may be given in, with its name and limit, if given."""
     if isinstance(spec, TreeBuilder):
-        return _Written(spec.documents(), spec.name, spec.limit)
+        return Written(spec.documents(), spec.name, spec.limit)
     text = spec if isinstance(spec, bytes | str) else as_json(spec, "the tree")
-    data = text.encode() if isinstance(text, str) else text
-    try:
-        if data.lstrip().startswith(b"["):
-            return _Written(_raws.decode(data))
-        if "tasks" not in msgspec.json.decode(data, type=dict[str, Raw]):
-            return _Written([data])
-        return msgspec.json.decode(data, type=_Wrapped)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            'a tree is an array of tasks, a task with "children", or {"name", "tasks", "limit"}: '
-            f"{error}"
-        ) from error
+    return parse(text.encode() if isinstance(text, str) else text)
 
 
 def _owner(asked: str | None, written: str | None) -> str | None:
     if asked is not None and written not in (None, asked):
         raise InvalidInput("the tasks name another user_id than submit was given; a tree has one")
     return written if asked is None else asked
-
-
-def _options(limit: int | None) -> TreeOptions:
-    if limit is not None and limit < 1:
-        raise InvalidInput("limit is how many tasks of the tree may run at once: 1 or more")
-    return TreeOptions(limit)

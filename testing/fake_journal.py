@@ -176,3 +176,7 @@ class FakeInbox:
     def outcome(self, id: str) -> bytes | None:
         """See `Inbox.outcome`."""
         return self._journal.outcomes.get(id)
+
+    def find(self, id: str) -> Command | None:
+        """See `Inbox.find`."""
+        return self.commands.get(id)

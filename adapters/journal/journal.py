@@ -60,7 +60,8 @@ class Recorder(Protocol):
         """Store all in one transaction; returns the last position.
 
         Raises `VersionTaken` or `StaleVersion`, `IdTaken`, `KeyTaken`, `SlotTaken`,
-        `CommandAnswered`, `StoreError`; nothing is stored then, unless the error came from the commit itself.
+        `CommandAnswered`, `StoreError`; nothing is stored then, unless the error came from the
+        commit itself.
         """
 
     def is_free(self) -> bool:

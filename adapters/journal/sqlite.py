@@ -1,7 +1,7 @@
 """The journal on SQLite: a recorder of `eventsourcing` with a hash chain and status rows.
 
 One connection writes, in ``BEGIN IMMEDIATE`` transactions; WAL; ``synchronous=FULL`` unless the
-store's durability is ``process`` (which survives kill -9, not power loss).
+durability is ``process`` (which survives kill -9, not power loss).
 """
 
 import json
@@ -22,10 +22,10 @@ from .faults import from_sqlite, place_of
 from .heads import Heads
 from .journal import Batch, Row
 from .sql import statements
-from .sqlite_datastore import LOCK_TIMEOUT, Datastore, database_name, is_unlocked
+from .sqlite_datastore import Datastore, database_name, is_unlocked
 from .sqlite_schema import SCHEMA_VERSION, make_schema, table_statements
 
-__all__ = ["LOCK_TIMEOUT", "Datastore", "Factory", "SQLiteRecorder", "database_name"]
+__all__ = ["Datastore", "Factory", "SQLiteRecorder", "database_name"]
 
 _sql = statements("sqlite")
 
@@ -90,12 +90,11 @@ class SQLiteRecorder(library.SQLiteProcessRecorder):
 
     def is_free(self) -> bool:
         """See `journal.Recorder.is_free`. False also where that cannot be told."""
-        if not self._writing.acquire(blocking=False):
+        if self._closed or not self._writing.acquire(blocking=False):
             return False
         try:
-            with self._translated():
-                return is_unlocked(self._connection())
-        except StoreError:
+            return is_unlocked(self._connection())
+        except (sqlite3.Error, StoreError):
             return False
         finally:
             self._writing.release()

@@ -1,6 +1,6 @@
 """Figures for Prometheus (text format 0.0.4): counted where it happens, written when asked."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ class Metrics:
     def __init__(self, server: "Server") -> None:
         self._server = server
         self.requests: Counter[tuple[str, str, int]] = Counter()
-        self.seconds: Counter[tuple[str, str]] = Counter()
+        self.seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def took(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""

@@ -238,3 +238,14 @@ def test_each_letter_and_each_refusal_wakes_who_listens_on_postgresql(
             assert len(list(listener.notifies(timeout=5, stop_after=2))) == 2
     finally:
         store.close()
+
+
+def test_a_command_is_found_by_its_id_answered_or_not(handle: Handle) -> None:
+    inbox = inbox_of(handle)
+    handle.journal.append([[new("a")]])
+    command = Command("c1", "a", "pause", Raw(b'{"reason":"r"}'), "user", AT)
+    assert inbox.find("c1") is None
+    inbox.send(command)
+    assert inbox.find("c1") == command
+    inbox.refuse(Answered("c1", DONE))
+    assert inbox.find("c1") == command

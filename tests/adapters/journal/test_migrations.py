@@ -119,7 +119,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Old]:
 
 def test_an_older_store_is_read_as_it_was_written(old: Old) -> None:
     handle = old.open()
-    assert old.version() == 2
+    assert old.version() == sqlite_schema.SCHEMA_VERSION == postgres_schema.SCHEMA_VERSION
     assert [handle.journal.verify(tree) for tree in TREES] == [None] * 3
     assert [r.position for r in handle.journal.read_all()] == list(range(1, 20))
     assert [tree.id for tree in handle.journal.open_work()] == ["open"]
@@ -234,7 +234,7 @@ def test_many_may_open_an_older_store_at_once(old: Old) -> None:
     for thread in threads:
         thread.join()
     assert not failures
-    assert old.version() == 2
+    assert old.version() == sqlite_schema.SCHEMA_VERSION == postgres_schema.SCHEMA_VERSION
     assert compare(old.status(old.open()))[1] == []
 
 
@@ -263,7 +263,7 @@ def test_a_writer_of_the_older_version_is_waited_for(postgres_dsn: str) -> None:
             writer.execute("UPDATE task SET name = 'later' WHERE id = 'd'")
             writer.execute("UPDATE tree SET name = 'later' WHERE id = 'open'")
         opening.join()
-    assert old.version() == 2
+    assert old.version() == sqlite_schema.SCHEMA_VERSION == postgres_schema.SCHEMA_VERSION
     assert old.ask("SELECT name FROM tree WHERE id = 'open'") == [("later",)]
     old.close()
 

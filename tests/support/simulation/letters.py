@@ -52,6 +52,13 @@ class Letters:
         outcome: bytes | None = None if letter is None else letter[1]
         return outcome
 
+    def find(self, id: str) -> Command | None:
+        """See `Inbox.find`."""
+        self._connection.before("find")
+        letter = self._letters.get(id)
+        command: Command | None = None if letter is None else letter[0]
+        return command
+
 
 class Feed:
     """`engine.ports.Subscription`: a word from whoever wrote, and a look now and then."""
