@@ -1,12 +1,14 @@
 """The server on its socket: uvicorn with our limits, and an end in good order."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from socket import socket
 from typing import Any, Final
 
 import uvicorn
+from fastapi import FastAPI
 
 from ..problems import Interrupted
 from ..settings import Settings
@@ -43,17 +45,22 @@ async def serve(
         return opened(settings, store, token, engine=engine, paused=paused)
 
     app = create_app(opening, hosts=hosts_of(settings))
-    config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, http=BoundedProtocol,
-        ws="websockets-sansio", ws_max_size=MAX_MESSAGE, lifespan="on", log_config=None,
-        access_log=False, server_header=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=GRACE,
-    )  # fmt: skip
+    config = configured(app, settings)
     listening = _listen(config)
     try:
         await _Uvicorn(config, begun, _url(listening, settings.host)).serve(sockets=[listening])
     finally:
         listening.close()
+
+
+def configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """uvicorn with our limits."""
+    return uvicorn.Config(
+        app, host=settings.host, port=settings.port, http=BoundedProtocol,
+        ws="websockets-sansio", ws_max_size=MAX_MESSAGE, lifespan="on", log_config=None,
+        access_log=False, server_header=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+    )  # fmt: skip
 
 
 def _listen(config: uvicorn.Config) -> socket:
@@ -78,6 +85,13 @@ class _Uvicorn(uvicorn.Server):
         super().__init__(config)
         self._begun = begun
         self._url = url
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """An end that was asked for by SIGTERM is no accident: we return, and all is closed."""
+        with super().capture_signals():
+            yield
+            self._captured_signals = [s for s in self._captured_signals if s != signal.SIGTERM]
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
