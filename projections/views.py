@@ -140,6 +140,9 @@ class ReadModel(Protocol):
     ) -> Sequence[TaskView]:
         """Tasks over all trees; ``order`` is created_at, priority, name or status."""
 
+    def counts(self, *, owner: str | None = None, roots: bool = False) -> dict[str, int]:
+        """How many tasks there are over all trees, by status; only those that are not zero."""
+
     def ids_like(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """Ids of trees (adopted ones left out) that begin with ``prefix``."""
 

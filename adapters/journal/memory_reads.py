@@ -1,5 +1,6 @@
 """The read models on the status rows in memory."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from threading import RLock
 from typing import Any, Protocol
@@ -179,6 +180,17 @@ class MemoryReads:
             ]
             found.sort(key=lambda entry: (key(entry), entry.tree.num, entry.n), reverse=descending)
             return [self._view(entry) for entry in found[offset : offset + limit]]
+
+    def counts(self, *, owner: str | None = None, roots: bool = False) -> dict[str, int]:
+        """See `ReadModel.counts`."""
+        with self._source.lock:
+            self._source.check_open()
+            return Counter(
+                _status(entry)
+                for entry in self._tables.tasks.values()
+                if owner in (None, entry.tree.user_id)
+                and not (roots and entry.spec.parent is not None)
+            )
 
     def ids_like(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """See `ReadModel.ids_like`."""

@@ -125,6 +125,11 @@ class SQLReads:
         }  # fmt: skip
         return [self._task(row) for row in self._source.query(self._sql.find, wanted)]
 
+    def counts(self, *, owner: str | None = None, roots: bool = False) -> dict[str, int]:
+        """See `ReadModel.counts`."""
+        rows = self._source.query(self._sql.counts, {"owner": owner, "roots": roots})
+        return {status: count for status, count in rows}  # noqa: C416 - rows are no pairs
+
     def ids_like(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """See `ReadModel.ids_like`."""
         wanted = {"prefix": prefix, "after": prefix + _AFTER, "limit": limit}

@@ -281,6 +281,16 @@ def test_found_tasks_bring_their_results(found: Handle) -> None:
     assert task.value() == 1
 
 
+def test_tasks_are_counted_by_status(handle: Handle) -> None:
+    run(handle, "a")
+    handle.journal.append([[new("b", "b.1", owner="ben")]])
+    counts = handle.reads.counts
+    assert counts() == {"completed": 2, "failed": 1, "in_progress": 1, "pending": 4}
+    assert counts(owner="ben") == {"pending": 2}
+    assert counts(owner="ben", roots=True) == {"pending": 1}
+    assert counts(owner="cat") == {}
+
+
 def test_ids_are_found_by_their_beginning(handle: Handle) -> None:
     ids = ["ab_1", "abx1", "ab%2", "ab.3", "Ab_1", "ab", "b", "ab_2", "ab\\4"]
     handle.journal.append([[new(id)] for id in ids])

@@ -114,6 +114,15 @@ ORDER BY CASE WHEN %(order)s::text = 'priority' AND NOT %(descending)s::boolean
          CASE WHEN %(descending)s::boolean THEN -t.num ELSE t.num END
 LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 
+-- name: counts
+SELECT COALESCE(s.status, 'pending'), COUNT(*)
+FROM task t
+JOIN tree r ON r.num = t.num >> 20
+LEFT JOIN task_state s ON s.num = t.num
+WHERE (%(owner)s::text IS NULL OR r.owner = %(owner)s::text)
+  AND (NOT %(roots)s::boolean OR t.parent IS NULL)
+GROUP BY 1
+
 -- name: ids_like
 SELECT id FROM tree WHERE phase <> 'adopted' AND id >= %(prefix)s AND id < %(after)s
 ORDER BY id LIMIT %(limit)s::bigint

@@ -106,6 +106,15 @@ ORDER BY CASE WHEN :descending THEN NULL ELSE
          CASE WHEN :descending THEN -t.num ELSE t.num END
 LIMIT :limit OFFSET :offset
 
+-- name: counts
+SELECT COALESCE(s.status, 'pending'), COUNT(*)
+FROM task t
+JOIN tree r ON r.num = t.num >> 20
+LEFT JOIN task_state s ON s.num = t.num
+WHERE (:owner IS NULL OR r.owner = :owner)
+  AND (NOT :roots OR t.parent IS NULL)
+GROUP BY 1
+
 -- name: ids_like
 SELECT id FROM tree WHERE phase <> 'adopted' AND id >= :prefix AND id < :after
 ORDER BY id LIMIT :limit
