@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     command_enabled: bool = False
     command_allow: tuple[tuple[str, ...], ...] = ()
     """Which commands tasks may run; the command executor says how patterns are written."""
+    demo_sleep_scale: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    """Executors that seem to work in a demo take so many times as long as they say."""
     host: str = "127.0.0.1"
     """Where `apflow serve` listens."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -137,6 +139,7 @@ class Settings(BaseSettings):
         return {
             "APFLOW_COMMAND_ENABLED": self.command_enabled,
             "APFLOW_COMMAND_ALLOW": self.command_allow,
+            "APFLOW_DEMO_SLEEP_SCALE": self.demo_sleep_scale,
         }
 
 

@@ -25,6 +25,7 @@ CONFIG: Final = Path("~/.config/apflow/config.toml")
 
 KEYS: Final = (
     "database_url", "state_dir", "imports", "durability", "command_enabled", "command_allow",
+    "demo_sleep_scale",
     "host", "port", "allowed_hosts", "auth", "jwt_secret", "jwt_audience", "max_streams",
     "webhook_secret", "private_targets", "server_url", "server_token",
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -21,12 +22,15 @@ _raws = msgspec.json.Decoder(list[Raw])
 
 
 class Written(Struct, forbid_unknown_fields=True):
-    """A tree as its caller wrote it; its tasks are JSON. ``start`` false: it stays a draft."""
+    """A tree as its caller wrote it; its tasks are JSON. ``start`` false: it stays a draft.
+    ``demo``: executors give results for show instead of working.
+    """
 
     tasks: Sequence[Raw | bytes]
     name: str | None = None
     limit: int | None = None
     start: bool = True
+    demo: bool = False
 
 
 class _Wrapped(Written, forbid_unknown_fields=True):
@@ -52,7 +56,7 @@ class KeyMisused(InvalidInput):
 
 
 def parse(data: bytes) -> Written:
-    """An array of tasks, a task with children, or ``{"name", "tasks", "limit", "start"}``.
+    """An array of tasks, a task with children, or ``{"name", "tasks", "limit", "start", "demo"}``.
 
     Raises `InvalidInput`, without repeating what was given.
     """
@@ -70,11 +74,11 @@ def parse(data: bytes) -> Written:
         ) from error
 
 
-def options(limit: int | None) -> TreeOptions:
+def options(limit: int | None, demo: bool = False) -> TreeOptions:
     """Raises `InvalidInput`."""
     if limit is not None and limit < 1:
         raise InvalidInput("limit is how many tasks of the tree may run at once: 1 or more")
-    return TreeOptions(limit)
+    return TreeOptions(limit, demo)
 
 
 def request_of(owner: str | None, key: str, body: bytes) -> Request:
@@ -147,7 +151,7 @@ async def _make(
     root = next((spec for spec in intake.specs if spec.parent is None), None)
     name = written.name or ("" if root is None else root.name)
     engine = store.running_engine() if drive else None
-    settings = options(written.limit)
+    settings = options(written.limit, written.demo)
     if not written.start:
         made = Intake(intake.specs, owner)
         tree = await asyncio.to_thread(store.create_draft, made, name, settings, request)
@@ -164,18 +168,19 @@ async def _make(
     return actor.tree.id
 
 
-async def start(store: Store, id: str, *, drive: bool = True) -> int:
-    """Submit a draft; returns the tree's version behind it. Twice changes nothing.
+async def start(store: Store, id: str, *, drive: bool = True, demo: bool = False) -> int:
+    """Submit a draft, with ``demo`` for show only; returns the tree's version behind it. Twice
+    changes nothing.
 
     Raises `NotFound`, `InvalidGraph`, or `NotADraft` where it was adopted.
     """
     engine = store.running_engine() if drive else None
     with suppress(NotADraft):
         if engine is None:
-            await asyncio.to_thread(store.unclaimed.submit, id)
+            await asyncio.to_thread(partial(store.unclaimed.submit, id, demo=demo))
         else:
             tree = await asyncio.to_thread(store.drafts.hand_over, id)
-            await submit_draft(engine, tree, strict=True)
+            await submit_draft(engine, tree, strict=True, demo=demo)
         return (await asyncio.to_thread(store.tree, id)).version
     view = await asyncio.to_thread(store.tree, id)
     if view.phase == "adopted":

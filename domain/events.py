@@ -74,12 +74,14 @@ class TreeSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     """The tree is to be run.
 
     ``executors`` are the distinct executors chosen; ``of`` holds for each task, in creation order,
-    an index into them, ``"group"``, or null where none was found.
+    an index into them, ``"group"``, or null where none was found. ``demo``: it is run for show,
+    though its options did not say so.
     """
 
     topic: ClassVar[str] = "tree.submitted"
     executors: tuple[ExecutorRef, ...] = ()
     of: tuple[int | str | None, ...] = ()
+    demo: bool = False
 
 
 class TreeClaimed(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):

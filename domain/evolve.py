@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from . import events as e
 from .readiness import became_ready, ended, pending_again, rewire, wire
@@ -177,6 +178,8 @@ def _remove(tree: Tree, id: str) -> None:
 def _submitted(tree: Tree, event: e.TreeSubmitted) -> None:
     tree.submitted = True
     tree.executors = event.executors
+    if event.demo:
+        tree.options = replace(tree.options, demo=True)
     for task, of in zip(tree.live(), event.of, strict=True):
         task.kind = of if isinstance(of, int) else NONE if of is None else GROUP_KIND
         policy = task.spec.policy

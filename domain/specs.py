@@ -118,9 +118,13 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True, gc=False, kw_only=True):
 
 
 class TreeOptions(Struct, frozen=True, omit_defaults=True, gc=False):
-    """``limit`` caps how many tasks of this tree run at once; none by default."""
+    """``limit`` caps how many tasks of this tree run at once; none by default.
+
+    ``demo``: executors do not work, they give results for show.
+    """
 
     limit: int | None = None
+    demo: bool = False
 
 
 NO_OPTIONS = TreeOptions()

@@ -76,7 +76,7 @@ class Call(Struct, frozen=True):
     ``schemas`` are the task's as submitted, for hooks and executors that ask for ``self.task``.
     ``deadline`` is when the task has to be over (RFC 3339); ``accept`` are codes that count as
     success. With ``reattach`` the attempt began under a former engine: its executor is asked for
-    it first, and never called anew.
+    it first, and never called anew. With ``demo`` it does not work, but gives a result for show.
     """
 
     executor: str
@@ -98,6 +98,7 @@ class Call(Struct, frozen=True):
     deadline: str | None = None
     accept: tuple[int, ...] = ()
     reattach: bool = False
+    demo: bool = False
 
     def is_same(self, other: "Call") -> bool:
         """Whether both are the same attempt, of tasks that are the same."""

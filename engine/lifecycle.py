@@ -114,14 +114,19 @@ async def _create(
 
 
 async def submit(
-    engine: Engine, tree: Tree, *, strict: bool = False, observers: Sequence[Observer] = ()
+    engine: Engine,
+    tree: Tree,
+    *,
+    strict: bool = False,
+    demo: bool = False,
+    observers: Sequence[Observer] = (),
 ) -> Actor:
     """Submit and claim a stored draft, and start what is ready: one transaction."""
 
     def decision(turn: Turn) -> tuple[Actor, Actor]:
         _refuse_second(engine, tree)
         actor = Actor(tree, observers)
-        _submit(engine, turn, actor, strict)
+        _submit(engine, turn, actor, strict, demo)
         engine.adopt(actor)
         return actor, actor
 
@@ -135,10 +140,10 @@ def _refuse_second(engine: Engine, tree: Tree) -> None:
         raise OwnedElsewhere(tree.id, engine.name)
 
 
-def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool) -> None:
+def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool, demo: bool = False) -> None:
     tree = actor.tree
     asked = turn.stamp_for(actor, "user")
-    actor.apply(submission(engine.executors, tree, asked, strict=strict))
+    actor.apply(submission(engine.executors, tree, asked, strict=strict, demo=demo))
     require_waitable(engine.executors, tree)
     actor.apply(decide.claim(tree, engine.name, turn.stamp(actor)))
 

@@ -146,6 +146,7 @@ class Preparer:
             parent=spec.parent,
             deadline=deadline_of(task) if tree.timed else None,
             accept=spec.policy.accept,
+            demo=tree.options.demo,
         )
 
     async def hooks(self, call: Call) -> Mapping[str, Any] | None:

@@ -14,7 +14,9 @@ from .ports import Executors
 from .waiting import waiting_faults
 
 
-def submission(executors: Executors, tree: Tree, stamp: Stamp, *, strict: bool) -> list[AnyEvent]:
+def submission(
+    executors: Executors, tree: Tree, stamp: Stamp, *, strict: bool, demo: bool = False
+) -> list[AnyEvent]:
     """The facts of a submission; nothing where it was submitted. Raises `InvalidGraph`."""
     if faults := schema_faults(executors, [task.spec for task in tree.live()]):
         raise InvalidGraph(faults)
@@ -23,6 +25,7 @@ def submission(executors: Executors, tree: Tree, stamp: Stamp, *, strict: bool) 
         executors.module_of,
         stamp,
         strict=strict,
+        demo=demo,
         reattaches=lambda id: executors.kind(id).reattaches,
     )
 
@@ -70,15 +73,15 @@ class Unclaimed:
             except IdTaken:
                 specs = fresh(specs, self._new_id)
 
-    def submit(self, id: str) -> Tree:
+    def submit(self, id: str, *, demo: bool = False) -> Tree:
         """A draft. Raises `NotFound`, `NotADraft`, `InvalidGraph`."""
-        return self._drafts.change(id, *self._submitting())
+        return self._drafts.change(id, *self._submitting(demo))
 
-    def _submitting(self) -> tuple[Decision, Decision]:
+    def _submitting(self, demo: bool = False) -> tuple[Decision, Decision]:
         executors = self._executors
 
         def submit(tree: Tree, stamp: Stamp) -> list[AnyEvent]:
-            return submission(executors, tree, stamp, strict=True)
+            return submission(executors, tree, stamp, strict=True, demo=demo)
 
         def check(tree: Tree, stamp: Stamp) -> list[AnyEvent]:
             require_waitable(executors, tree)

@@ -6,6 +6,7 @@ from ...domain.specs import ErrorInfo
 from ...engine.ports import Call, Gone, Outcome, Raised, Returned
 from .attempt import Attempt
 from .context import Context
+from .demo import demonstrate
 from .hooks import InThread
 from .registry import Registry
 from .results import outcome_of, raised
@@ -23,7 +24,9 @@ async def invoke(registry: Registry, call: Call, in_thread: InThread) -> Outcome
         entry = registry.entry(call.executor)
         around = entry.around
         attempt = Attempt(entry, call, context, in_thread)
-        if call.reattach:
+        if call.demo:
+            result = await demonstrate(entry, call, context, in_thread, registry.demo_scale)
+        elif call.reattach:
             found = await attempt.find()
             if found is None:
                 return Gone()

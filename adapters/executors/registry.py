@@ -45,6 +45,7 @@ class Registry:
         self._find = installed
         self._plugins: dict[str, Any] | None = None
         self._settings: dict[str, Any] = {}
+        self.demo_scale = 1.0
         self._schemas = TaskSchemas()
         self._pre: list[Hook] = []
         self._tree: dict[str, list[Hook]] = {event: [] for event in TREE_EVENTS}
@@ -260,6 +261,7 @@ class Registry:
         Replaces what was configured before. Raises `InvalidInput` for one that makes no sense.
         """
         self._settings = dict(settings)
+        self.demo_scale = float(settings.get("APFLOW_DEMO_SLEEP_SCALE", 1.0))
         for id, builtin in self._builtin.items():
             prefix, known = builtin.settings, self._entries.get(id)
             if prefix is None:

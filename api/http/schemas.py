@@ -82,6 +82,11 @@ _WRITTEN: Final[dict[str, Any]] = {
                         "default": True,
                         "description": "False: it stays a draft.",
                     },
+                    "demo": {
+                        "type": "boolean",
+                        "default": False,
+                        "description": "Executors do not work, they give results for show.",
+                    },
                 },
             },
             {"$ref": _REF.format(name="NewTask")},

@@ -41,13 +41,14 @@ def submit(
     stamp: Stamp,
     *,
     strict: bool = False,
+    demo: bool = False,
     reattaches: Callable[[str], bool] = lambda _: False,
 ) -> list[e.AnyEvent]:
     """The draft is to be run: the graph is checked, executors are chosen. Twice changes nothing.
 
     ``reattaches`` says of a registered executor whether it can find work again.
     With ``strict`` a task that no registered executor can run is a fault, too; else it fails when
-    its turn comes.
+    its turn comes. With ``demo`` it is run for show.
     """
     if tree.submitted:
         return []
@@ -65,8 +66,11 @@ def submit(
         for ref in executors
     )
     return [
-        e.TreeSubmitted(at=stamp.at, by=stamp.by, cause=stamp.cause, executors=chosen, of=tuple(of))
-    ]
+        e.TreeSubmitted(
+            at=stamp.at, by=stamp.by, cause=stamp.cause, executors=chosen, of=tuple(of),
+            demo=demo and not tree.options.demo,
+        )
+    ]  # fmt: skip
 
 
 def graph_faults(specs: Sequence[TaskSpec], registered: Registered) -> list[Fault]:

@@ -182,6 +182,7 @@ def test_executors_are_told_what_is_allowed(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings().for_executors() == {
         "APFLOW_COMMAND_ENABLED": True,
         "APFLOW_COMMAND_ALLOW": (("echo", "*"),),
+        "APFLOW_DEMO_SLEEP_SCALE": 1.0,
     }
 
 

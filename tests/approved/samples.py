@@ -136,6 +136,16 @@ _GROWN: dict[str, tuple[AnyEvent, ...]] = {
             name="breakfast", request=REQUEST, origin="yesterday", specs=(ROOT,),
         ),
     ),
+    "demo": (
+        e.TreeCreated(
+            at=AT, by=BY, cause=CAUSE, uid="9d8f1c3a-0b7e-4a53-8f0e-2b1f6f1f7a10",
+            name="breakfast", options=TreeOptions(limit=4, demo=True), specs=(ROOT,),
+        ),
+        e.TreeSubmitted(
+            at=AT, by=BY, cause=CAUSE, executors=(ExecutorRef("cook", "kitchen.stove"),), of=(0,),
+            demo=True,
+        ),
+    ),
     "slot": (e.TaskStarted(at=AT, by=BY, cause=CAUSE, task="a", attempt=2, slot=SLOT),),
 }  # fmt: skip
 """Those that show a field which came later, by its name."""

@@ -61,7 +61,7 @@ def test_the_samples_of_an_event_set_every_field(kind: type[AnyEvent]) -> None:
 
 def test_the_parts_of_events_are_set_as_well() -> None:
     parts = (samples.CAREFUL, Dependency("a", False), samples.ERROR, ExecutorRef("e", "m", True),
-             TreeOptions(limit=1), samples.POLICY, samples.RETRY, samples.SLOT,
+             TreeOptions(limit=1, demo=True), samples.POLICY, samples.RETRY, samples.SLOT,
              samples.REQUEST)  # fmt: skip
     assert [type(part) for part in parts] == [
         TaskSpec, Dependency, ErrorInfo, ExecutorRef, TreeOptions, Policy, RetryPolicy, Concurrency,
