@@ -27,7 +27,7 @@ LINK     := .link/aipartnerupflow
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-quick check lint types imports security house wheel test-lowest \
-        bench chaos audit format constraints clean distclean
+        bench bench-http chaos audit format constraints clean distclean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -76,6 +76,9 @@ wheel: $(DEV)/.stamp
 bench: $(DEV)/.stamp ## the benchmarks
 	$(DEV)/bin/python benchmarks/engine.py $(BENCH_ARGS)
 	$(DEV)/bin/python benchmarks/engines.py
+
+bench-http: $(DEV)/.stamp ## the benchmarks of the server
+	$(DEV)/bin/python benchmarks/rest.py $(BENCH_ARGS)
 
 chaos: $(DEV)/.stamp ## kills, power cuts, full disks, lost servers, simulated histories
 	$(DEV)/bin/python -m tests.chaos.run --minutes $(MINUTES) --seed $(SEED)

@@ -9,6 +9,7 @@ import os
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from ..domain import decide
 from ..domain.errors import IdTaken, InvalidGraph, NotFound, StoreUnavailable
@@ -26,6 +27,7 @@ from ..engine.ports import Clock, Executors, Inbox, Journal, Liveness, Subscript
 from ..engine.submission import Unclaimed, schema_faults
 from ..projections.views import ReadModel, TreeView
 
+T = TypeVar("T")
 MakeEngine = Callable[["Store"], Engine]
 
 
@@ -67,6 +69,7 @@ class Store:
             tuple[asyncio.AbstractEventLoop, str], asyncio.Lock
         ] = weakref.WeakValueDictionary()
         self._pid = os.getpid()
+        self._embedded = not url.startswith(("postgres:", "postgresql"))
         self.closed = False
 
     @property
@@ -131,6 +134,12 @@ class Store:
         """Commands for other processes; None for a store that no other process can open."""
         self._check()
         return self._inbox
+
+    async def look(self, function: Callable[..., T], *arguments: Any) -> T:
+        """A short look into the store: at once where it is on this machine, else in a thread."""
+        if self._embedded:
+            return function(*arguments)
+        return await asyncio.to_thread(function, *arguments)
 
     def now(self) -> str:
         """The time as it stands in events."""

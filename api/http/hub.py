@@ -94,7 +94,6 @@ class Hub:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._inline = not store.url.startswith(("postgres://", "postgresql"))
         self._channels: dict[str, Channel] = {}
         self._all = Channel()
         self._owners: OrderedDict[str, str | None] = OrderedDict()
@@ -186,10 +185,7 @@ class Hub:
             self._owners.popitem(last=False)
 
     async def _call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """A store of this machine answers at once; a server may keep us waiting."""
-        if self._inline:
-            return function(*arguments)
-        return await asyncio.to_thread(function, *arguments)
+        return await self._store.look(function, *arguments)
 
     @contextmanager
     def _following(self, channel: Channel, id: str) -> Iterator[Channel]:

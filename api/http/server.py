@@ -41,13 +41,10 @@ class Server:
         self.stopping = asyncio.Event()
         self._streams: Counter[str] = Counter()
         self._open: set[asyncio.Task[Any]] = set()
-        self._inline = not store.url.startswith(("postgres://", "postgresql"))
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """A short look into the store: at once where it is on this machine."""
-        if self._inline:
-            return function(*arguments)
-        return await asyncio.to_thread(function, *arguments)
+        return await self.store.look(function, *arguments)
 
     async def visible_tree(self, id: str, caller: Caller) -> TreeView:
         """The tree's row. Raises `NotFound`, also for what is somebody else's."""
