@@ -14,9 +14,11 @@ from ..domain.errors import Fault, IdTaken, InvalidGraph, InvalidInput, KeyTaken
 from ..domain.events import TasksAdded, TreeCreated, TreeSubmitted
 from ..domain.intake import Intake, read
 from ..domain.specs import Request, TreeOptions
+from ..domain.webhooks import Hook
 from ..engine.lifecycle import NewTree, create
 from ..engine.lifecycle import submit as submit_draft
 from .stores import Store
+from .webhooks import WrittenHook, announced, hooks_of, register
 
 _raws = msgspec.json.Decoder(list[Raw])
 
@@ -31,6 +33,7 @@ class Written(Struct, forbid_unknown_fields=True):
     limit: int | None = None
     start: bool = True
     demo: bool = False
+    webhooks: Sequence[WrittenHook] = ()
 
 
 class _Wrapped(Written, forbid_unknown_fields=True):
@@ -56,7 +59,7 @@ class KeyMisused(InvalidInput):
 
 
 def parse(data: bytes) -> Written:
-    """An array of tasks, a task with children, or ``{"name", "tasks", "limit", "start", "demo"}``.
+    """An array of tasks, a task with children, or an object with ``tasks``, as `Written` has it.
 
     Raises `InvalidInput`, without repeating what was given.
     """
@@ -94,8 +97,11 @@ async def submit(
     request: Request | None = None,
     drive: bool = True,
     admin: bool = False,
+    hooks: Sequence[Hook] = (),
 ) -> Submitted:
     """Make the tree, and start it unless it is to stay a draft; returns once that is durable.
+
+    ``hooks`` are told of it, beside those that are written with it.
 
     With ``request`` at most one tree is made of it; asked again, the answer is the same. Without
     ``drive``, or without an engine in this loop, any engine of the store takes it up. Only an
@@ -114,8 +120,10 @@ async def submit(
         message = "its tasks name another user_id than the caller's; leave it out"
         raise InvalidGraph([Fault("other_owner", "", message)])
     await _require_new(store, intake, owner)
+    hooks = (*hooks, *hooks_of(written.webhooks))
     try:
-        tree = await _make(store, written, intake, owner, request, drive)
+        async with announced(store, hooks, request) as request:
+            tree = await _make(store, written, intake, owner, request, drive)
     except KeyTaken:
         assert request is not None
         found = await asyncio.to_thread(of_request, store, request)
@@ -168,12 +176,15 @@ async def _make(
     return actor.tree.id
 
 
-async def start(store: Store, id: str, *, drive: bool = True, demo: bool = False) -> int:
+async def start(
+    store: Store, id: str, *, drive: bool = True, demo: bool = False, hooks: Sequence[Hook] = ()
+) -> int:
     """Submit a draft, with ``demo`` for show only; returns the tree's version behind it. Twice
-    changes nothing.
+    changes nothing. ``hooks`` are told of it from here on.
 
     Raises `NotFound`, `InvalidGraph`, or `NotADraft` where it was adopted.
     """
+    await register(store, id, hooks)
     engine = store.running_engine() if drive else None
     with suppress(NotADraft):
         if engine is None:

@@ -5,9 +5,10 @@ One set of classes works on all stores, by named statements that differ only in 
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ...projections.views import TreeView
 from .sql import script, statements
 
 Row = Sequence[Any]
@@ -57,16 +58,34 @@ class PostgresSide:
     write = read
 
 
-class MemorySide:
-    """`Side` for a store in memory: a SQLite database in memory."""
+def _no_tree(id: str) -> TreeView | None:
+    return None
 
-    def __init__(self) -> None:
+
+def _field(tree: Callable[[str], TreeView | None], name: str) -> Callable[[str], Any]:
+    def field(id: str) -> Any:
+        found = tree(id)
+        return None if found is None else getattr(found, name)
+
+    return field
+
+
+class MemorySide:
+    """`Side` for a store in memory: a SQLite database in memory.
+
+    ``tree`` finds the rows of trees, which lie elsewhere.
+    """
+
+    def __init__(self, tree: Callable[[str], TreeView | None] = _no_tree) -> None:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
+        for name in ("phase", "version"):
+            self._connection.create_function(f"tree_{name}", 1, _field(tree, name))
         self._sql = vars(statements("sqlite_side"))
         for part in script("sqlite_schema").split(";\n"):
             if "IF NOT EXISTS token " in part or "webhook" in part:
                 self._connection.execute(part)
+        self._connection.execute(self._sql["memory_trees"])
 
     def read(self, name: str, parameters: Mapping[str, Any]) -> Sequence[Row]:
         """See `Side.read`."""

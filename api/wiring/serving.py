@@ -7,6 +7,7 @@ from ...adapters.journal.past import past as past_in
 from ...adapters.journal.side import MemorySide, PostgresSide, Side, SQLiteSide
 from ...adapters.journal.tokens import Token as Token
 from ...adapters.journal.tokens import Tokens as Tokens
+from ...adapters.webhooks.outbox import Outbox as Outbox
 
 if TYPE_CHECKING:
     from ..stores import Store
@@ -26,7 +27,7 @@ def side_of(store: "Store") -> Side:
     if store.url.startswith("memory:"):
         found: Side | None = getattr(recorder, "side", None)
         if found is None:
-            found = recorder.side = MemorySide()
+            found = recorder.side = MemorySide(store.reads.tree)
         return found
     return SQLiteSide(recorder)
 
@@ -34,3 +35,8 @@ def side_of(store: "Store") -> Side:
 def tokens_of(store: "Store") -> Tokens:
     """The tokens that the server gave away."""
     return Tokens(side_of(store))
+
+
+def outbox_of(store: "Store") -> Outbox:
+    """The webhooks of its trees."""
+    return Outbox(side_of(store))

@@ -44,11 +44,14 @@ CREATE TABLE token (
 CREATE TABLE webhook (
     id          text    COLLATE "C" PRIMARY KEY,
     tree        text    COLLATE "C" NOT NULL,
+    made        text    COLLATE "C" NOT NULL,
     config      text    COLLATE "C" NOT NULL,
     seen        bigint  NOT NULL,
     attempts    bigint  NOT NULL,
+    missed      bigint  NOT NULL,
     due         double precision NOT NULL,
     leased      double precision NOT NULL,
+    holder      text    COLLATE "C" NOT NULL,
     state       text    COLLATE "C" NOT NULL,
     problem     text    COLLATE "C" NOT NULL,
     created_at  text    COLLATE "C" NOT NULL

@@ -132,16 +132,19 @@ CREATE TABLE token (
     revoked_at text COLLATE "C"
 );
 
--- Whom to tell of a tree's events, and up to which version they were told. `due` and `leased` are
--- seconds since the epoch.
+-- Whom to tell of a tree's events, and up to which version they were told. `made` is the request
+-- that makes the tree where it is not there yet. `due` and `leased` are seconds since the epoch.
 CREATE TABLE webhook (
     id          text    COLLATE "C" PRIMARY KEY,
     tree        text    COLLATE "C" NOT NULL,
+    made        text    COLLATE "C" NOT NULL,
     config      text    COLLATE "C" NOT NULL,
     seen        bigint  NOT NULL,
     attempts    bigint  NOT NULL,
+    missed      bigint  NOT NULL,
     due         double precision NOT NULL,
     leased      double precision NOT NULL,
+    holder      text    COLLATE "C" NOT NULL,
     state       text    COLLATE "C" NOT NULL,
     problem     text    COLLATE "C" NOT NULL,
     created_at  text    COLLATE "C" NOT NULL

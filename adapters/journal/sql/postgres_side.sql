@@ -13,3 +13,93 @@ ORDER BY created_at, id
 
 -- name: revoke_token
 UPDATE token SET revoked_at = %(now)s::text WHERE id = %(id)s AND revoked_at IS NULL RETURNING id
+
+-- name: add_webhook
+INSERT INTO webhook (id, tree, made, config, seen, attempts, missed, due, leased, holder, state,
+                     problem, created_at)
+VALUES (%(id)s, %(tree)s::text, %(made)s::text, %(config)s, %(seen)s, 0, 0, 0, 0, '', 'open', '',
+        %(at)s)
+ON CONFLICT (id) DO UPDATE
+SET created_at = excluded.created_at, state = 'open',
+    seen = CASE WHEN webhook.state = 'open' THEN webhook.seen ELSE excluded.seen END,
+    problem = CASE WHEN webhook.state = 'open' THEN webhook.problem ELSE '' END
+WHERE excluded.made = ''
+RETURNING id
+
+-- name: open_webhooks
+SELECT id FROM webhook
+WHERE state = 'open' AND ((tree = %(tree)s::text AND tree <> '')
+                          OR (made = %(made)s::text AND made <> ''))
+
+-- name: bind_webhooks
+UPDATE webhook SET tree = %(tree)s::text
+WHERE state = 'open' AND tree = '' AND made = %(made)s::text
+RETURNING id
+
+-- name: unbound_webhooks
+SELECT DISTINCT made FROM webhook WHERE state = 'open' AND tree = ''
+
+-- name: remove_webhook
+DELETE FROM webhook WHERE id = %(id)s AND tree = '' RETURNING id
+
+-- name: ready_webhooks
+SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
+WHERE w.state = 'open' AND w.due <= %(now)s AND w.leased <= %(now)s
+  AND t.phase <> 'draft' AND t.version > w.seen
+LIMIT %(limit)s
+
+-- name: claim_webhooks
+UPDATE webhook SET leased = %(until)s, holder = %(holder)s
+WHERE id IN (
+    SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND w.due <= %(now)s AND (w.leased <= %(now)s OR w.holder = %(holder)s)
+      AND t.phase <> 'draft' AND t.version > w.seen
+    ORDER BY w.due, w.id LIMIT %(limit)s
+    FOR UPDATE OF w SKIP LOCKED
+)
+RETURNING id, tree, config, seen, attempts, missed, holder, created_at
+
+-- name: hold_webhook
+UPDATE webhook SET leased = %(until)s WHERE id = %(id)s AND holder = %(holder)s AND state = 'open'
+RETURNING id
+
+-- name: advance_webhook
+UPDATE webhook
+SET seen = %(seen)s, attempts = 0, missed = %(missed)s,
+    problem = coalesce(%(problem)s::text, problem)
+WHERE id = %(id)s AND holder = %(holder)s AND state = 'open'
+RETURNING id
+
+-- name: put_off_webhook
+UPDATE webhook
+SET attempts = %(attempts)s, due = %(due)s, leased = 0, holder = '',
+    problem = coalesce(%(problem)s::text, problem)
+WHERE id = %(id)s AND holder = %(holder)s AND state = 'open'
+RETURNING id
+
+-- name: end_webhook
+UPDATE webhook
+SET state = %(state)s, attempts = 0, missed = 0, due = 0, leased = 0, holder = '',
+    problem = coalesce(%(problem)s::text, problem)
+WHERE id = %(id)s AND holder = %(holder)s AND state = 'open' AND created_at = %(created_at)s
+RETURNING id
+
+-- name: next_webhook
+SELECT min(greatest(w.due, w.leased)) FROM webhook w JOIN tree t ON t.id = w.tree
+WHERE w.state = 'open' AND t.phase <> 'draft' AND t.version > w.seen
+
+-- name: sweep_unbound_webhooks
+UPDATE webhook SET state = 'failed', problem = 'its tree never came'
+WHERE state = 'open' AND tree = '' AND created_at < %(before)s
+RETURNING id
+
+-- name: sweep_idle_webhooks
+UPDATE webhook SET state = 'done'
+WHERE state = 'open' AND created_at < %(before)s AND id IN (
+    SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND t.phase IN ('settled', 'adopted') AND t.version <= w.seen
+)
+RETURNING id
+
+-- name: sweep_ended_webhooks
+DELETE FROM webhook WHERE state <> 'open' AND created_at < %(before)s RETURNING id

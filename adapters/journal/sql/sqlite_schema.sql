@@ -115,16 +115,19 @@ CREATE TABLE IF NOT EXISTS token (
     revoked_at TEXT
 );
 
--- Whom to tell of a tree's events, and up to which version they were told. `due` and `leased` are
--- seconds since the epoch.
+-- Whom to tell of a tree's events, and up to which version they were told. `made` is the request
+-- that makes the tree where it is not there yet. `due` and `leased` are seconds since the epoch.
 CREATE TABLE IF NOT EXISTS webhook (
     id          TEXT    PRIMARY KEY,
     tree        TEXT    NOT NULL,
+    made        TEXT    NOT NULL,
     config      TEXT    NOT NULL,
-    seen        INTEGER  NOT NULL,
-    attempts    INTEGER  NOT NULL,
-    due         REAL NOT NULL,
-    leased      REAL NOT NULL,
+    seen        INTEGER NOT NULL,
+    attempts    INTEGER NOT NULL,
+    missed      INTEGER NOT NULL,
+    due         REAL    NOT NULL,
+    leased      REAL    NOT NULL,
+    holder      TEXT    NOT NULL,
     state       TEXT    NOT NULL,
     problem     TEXT    NOT NULL,
     created_at  TEXT    NOT NULL

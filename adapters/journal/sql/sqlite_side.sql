@@ -13,3 +13,92 @@ ORDER BY created_at, id
 
 -- name: revoke_token
 UPDATE token SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL RETURNING id
+
+-- name: add_webhook
+INSERT INTO webhook (id, tree, made, config, seen, attempts, missed, due, leased, holder, state,
+                     problem, created_at)
+VALUES (:id, :tree, :made, :config, :seen, 0, 0, 0, 0, '', 'open', '', :at)
+ON CONFLICT (id) DO UPDATE
+SET created_at = excluded.created_at, state = 'open',
+    seen = CASE WHEN webhook.state = 'open' THEN webhook.seen ELSE excluded.seen END,
+    problem = CASE WHEN webhook.state = 'open' THEN webhook.problem ELSE '' END
+WHERE excluded.made = ''
+RETURNING id
+
+-- name: open_webhooks
+SELECT id FROM webhook
+WHERE state = 'open' AND ((tree = :tree AND tree <> '') OR (made = :made AND made <> ''))
+
+-- name: bind_webhooks
+UPDATE webhook SET tree = :tree WHERE state = 'open' AND tree = '' AND made = :made RETURNING id
+
+-- name: unbound_webhooks
+SELECT DISTINCT made FROM webhook WHERE state = 'open' AND tree = ''
+
+-- name: remove_webhook
+DELETE FROM webhook WHERE id = :id AND tree = '' RETURNING id
+
+-- name: ready_webhooks
+SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
+WHERE w.state = 'open' AND w.due <= :now AND w.leased <= :now
+  AND t.phase <> 'draft' AND t.version > w.seen
+LIMIT :limit
+
+-- name: claim_webhooks
+UPDATE webhook SET leased = :until, holder = :holder
+WHERE id IN (
+    SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND w.due <= :now AND (w.leased <= :now OR w.holder = :holder)
+      AND t.phase <> 'draft' AND t.version > w.seen
+    ORDER BY w.due, w.id LIMIT :limit
+)
+RETURNING id, tree, config, seen, attempts, missed, holder, created_at
+
+-- name: hold_webhook
+UPDATE webhook SET leased = :until WHERE id = :id AND holder = :holder AND state = 'open'
+RETURNING id
+
+-- name: advance_webhook
+UPDATE webhook
+SET seen = :seen, attempts = 0, missed = :missed, problem = coalesce(:problem, problem)
+WHERE id = :id AND holder = :holder AND state = 'open'
+RETURNING id
+
+-- name: put_off_webhook
+UPDATE webhook
+SET attempts = :attempts, due = :due, leased = 0, holder = '',
+    problem = coalesce(:problem, problem)
+WHERE id = :id AND holder = :holder AND state = 'open'
+RETURNING id
+
+-- name: end_webhook
+UPDATE webhook
+SET state = :state, attempts = 0, missed = 0, due = 0, leased = 0, holder = '',
+    problem = coalesce(:problem, problem)
+WHERE id = :id AND holder = :holder AND state = 'open' AND created_at = :created_at
+RETURNING id
+
+-- name: next_webhook
+SELECT min(max(w.due, w.leased)) FROM webhook w JOIN tree t ON t.id = w.tree
+WHERE w.state = 'open' AND t.phase <> 'draft' AND t.version > w.seen
+
+-- name: sweep_unbound_webhooks
+UPDATE webhook SET state = 'failed', problem = 'its tree never came'
+WHERE state = 'open' AND tree = '' AND created_at < :before
+RETURNING id
+
+-- name: sweep_idle_webhooks
+UPDATE webhook SET state = 'done'
+WHERE state = 'open' AND created_at < :before AND id IN (
+    SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND t.phase IN ('settled', 'adopted') AND t.version <= w.seen
+)
+RETURNING id
+
+-- name: sweep_ended_webhooks
+DELETE FROM webhook WHERE state <> 'open' AND created_at < :before RETURNING id
+
+-- name: memory_trees
+-- In a database in memory the rows of trees lie elsewhere; two functions find them.
+CREATE VIEW tree AS SELECT id, tree_phase(id) AS phase, tree_version(id) AS version
+FROM (SELECT DISTINCT tree AS id FROM webhook WHERE tree <> '')

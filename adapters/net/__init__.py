@@ -1,0 +1,1 @@
+"""Connections that tasks and webhooks ask for."""

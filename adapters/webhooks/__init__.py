@@ -1,0 +1,1 @@
+"""Webhooks: kept in an outbox beside the log, delivered until they are taken."""
