@@ -105,8 +105,7 @@ async def _load(server: Running, clients: int, trees: int, body: bytes) -> list[
 
     async def client() -> None:
         wire = server.wire()
-        for _ in left:
-            took.append(await _settle(wire, body))
+        took.extend([await _settle(wire, body) for _ in left])
         wire.close()
 
     await asyncio.gather(*(client() for _ in range(clients)))

@@ -3,11 +3,14 @@
 import ast
 import asyncio
 import json
+import os
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import tomllib
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from types import CodeType
@@ -65,9 +68,27 @@ def rows_of(store: Path, query: str) -> list[Any]:
         connection.close()
 
 
+SERVER = "localhost:8000"
+"""Where pages look for the server; in the tests it listens elsewhere."""
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def end_server(record: Path) -> None:
+    """What a page has started and not stopped."""
+    if record.exists():
+        os.kill(json.loads(record.read_text())["pid"], signal.SIGKILL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_COMMANDS)
-def test_the_commands_of_a_page_print_what_stands_below_them(page: str, tmp_path: Path) -> None:
+def test_the_commands_of_a_page_print_what_stands_below_them(
+    page: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     variables = environment(tmp_path)
     variables["PATH"] = f"{pages.with_shim(tmp_path, sys.executable)}:{variables['PATH']}"
     variables["NO_COLOR"] = "1"
@@ -75,9 +96,11 @@ def test_the_commands_of_a_page_print_what_stands_below_them(page: str, tmp_path
     here.mkdir()
     (here / "examples").symlink_to(ROOT / "examples")
     ids = pages.Ids()
+    port = variables["APFLOW_PORT"] = str(free_port())
+    request.addfinalizer(lambda: end_server(tmp_path / "state" / "server.json"))
     for block in pages.blocks(page):
         for command in pages.commands(block) if block.language == "console" else ():
-            line = ids.in_place_of_shown(command.line)
+            line = ids.in_place_of_shown(command.line).replace(SERVER, f"localhost:{port}")
             ran = subprocess.run(
                 ["bash", "-c", line], cwd=here, env=variables, text=True, timeout=60,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
