@@ -143,6 +143,12 @@ class ReadModel(Protocol):
     def counts(self, *, owner: str | None = None, roots: bool = False) -> dict[str, int]:
         """How many tasks there are over all trees, by status; only those that are not zero."""
 
+    def parents(self, ids: Sequence[str]) -> set[str]:
+        """Which of these tasks have others below them."""
+
+    def ids_by_key(self, tree: str, keys: Sequence[str]) -> dict[str, str]:
+        """The ids of those tasks of a tree that have these keys."""
+
     def ids_like(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """Ids of trees (adopted ones left out) that begin with ``prefix``."""
 

@@ -192,6 +192,21 @@ class MemoryReads:
                 and not (roots and entry.spec.parent is not None)
             )
 
+    def parents(self, ids: Sequence[str]) -> set[str]:
+        """See `ReadModel.parents`."""
+        trees = {entry.tree.id for entry in self._entries(ids)}
+        with self._source.lock:
+            below = (entry for tree in trees for entry in self._tables.of[tree].values())
+            return set(ids) & {entry.spec.parent for entry in below if entry.spec.parent}
+
+    def ids_by_key(self, tree: str, keys: Sequence[str]) -> dict[str, str]:
+        """See `ReadModel.ids_by_key`."""
+        wanted = set(keys)
+        with self._source.lock:
+            self._source.check_open()
+            specs = (entry.spec for entry in self._tables.of.get(tree, {}).values())
+            return {spec.label: spec.id for spec in specs if spec.label in wanted}
+
     def ids_like(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """See `ReadModel.ids_like`."""
         with self._source.lock:

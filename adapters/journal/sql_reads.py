@@ -130,6 +130,15 @@ class SQLReads:
         rows = self._source.query(self._sql.counts, {"owner": owner, "roots": roots})
         return {status: count for status, count in rows}  # noqa: C416 - rows are no pairs
 
+    def parents(self, ids: Sequence[str]) -> set[str]:
+        """See `ReadModel.parents`."""
+        return {id for (id,) in self._source.query(self._sql.parents, self._ids(ids))}
+
+    def ids_by_key(self, tree: str, keys: Sequence[str]) -> dict[str, str]:
+        """See `ReadModel.ids_by_key`."""
+        given = {"tree": tree, "keys": self._ids(keys)["ids"]}
+        return {key: id for key, id in self._source.query(self._sql.ids_by_key, given)}  # noqa: C416
+
     def ids_like(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """See `ReadModel.ids_like`."""
         wanted = {"prefix": prefix, "after": prefix + _AFTER, "limit": limit}

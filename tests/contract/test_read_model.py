@@ -291,6 +291,28 @@ def test_tasks_are_counted_by_status(handle: Handle) -> None:
     assert counts(owner="cat") == {}
 
 
+def test_tasks_tell_whether_others_stand_below_them(handle: Handle) -> None:
+    tree = e.TreeCreated(
+        at=AT, uid="u", name="t",
+        specs=(spec("a"), spec("a.1", "a"), spec("a.1.1", "a.1"), spec("a.2", "a")),
+    )  # fmt: skip
+    handle.journal.append([[Append("a", 0, [tree], numbers("a", "a.1", "a.1.1", "a.2"))]])
+    handle.journal.append([[new("b")]])
+    asked = ["a", "a.1", "a.1.1", "a.2", "b", "nobody"]
+    assert handle.reads.parents(asked) == {"a", "a.1"}
+    assert handle.reads.parents(["a.1"]) == {"a.1"}
+    assert handle.reads.parents([]) == set()
+
+
+def test_tasks_are_found_by_their_keys(handle: Handle) -> None:
+    tree = e.TreeCreated(at=AT, uid="u", name="t", specs=(spec("a"), spec("a.1", "a", key="one")))
+    handle.journal.append([[Append("a", 0, [tree], numbers("a", "a.1"))]])
+    handle.journal.append([[new("b", "b.1")]])
+    keys = ["a", "one", "a.1", "b.1"]
+    assert handle.reads.ids_by_key("a", keys) == {"a": "a", "one": "a.1"}
+    assert handle.reads.ids_by_key("c", keys) == {}
+
+
 def test_ids_are_found_by_their_beginning(handle: Handle) -> None:
     ids = ["ab_1", "abx1", "ab%2", "ab.3", "Ab_1", "ab", "b", "ab_2", "ab\\4"]
     handle.journal.append([[new(id)] for id in ids])

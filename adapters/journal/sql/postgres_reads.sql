@@ -123,6 +123,27 @@ WHERE (%(owner)s::text IS NULL OR r.owner = %(owner)s::text)
   AND (NOT %(roots)s::boolean OR t.parent IS NULL)
 GROUP BY 1
 
+-- name: parents
+SELECT p.id FROM task p
+WHERE p.id = ANY (%(ids)s::text[]) AND p.parent IS NULL
+  AND EXISTS (
+    SELECT 1 FROM task c
+    WHERE c.num BETWEEN (p.num >> 20) << 20 AND ((p.num >> 20) << 20) + 1048575
+      AND c.parent = p.id
+  )
+UNION
+SELECT c.parent
+FROM (SELECT DISTINCT num >> 20 AS tree FROM task
+      WHERE id = ANY (%(ids)s::text[]) AND parent IS NOT NULL) r
+JOIN task c ON c.num BETWEEN r.tree << 20 AND (r.tree << 20) + 1048575
+WHERE c.parent = ANY (%(ids)s::text[])
+
+-- name: ids_by_key
+SELECT t.key, t.id
+FROM tree r
+JOIN task t ON t.num BETWEEN r.num << 20 AND (r.num << 20) + 1048575
+WHERE r.id = %(tree)s AND t.key = ANY (%(keys)s::text[])
+
 -- name: ids_like
 SELECT id FROM tree WHERE phase <> 'adopted' AND id >= %(prefix)s AND id < %(after)s
 ORDER BY id LIMIT %(limit)s::bigint

@@ -115,6 +115,27 @@ WHERE (:owner IS NULL OR r.owner = :owner)
   AND (NOT :roots OR t.parent IS NULL)
 GROUP BY 1
 
+-- name: parents
+SELECT p.id FROM task p
+WHERE p.id IN (SELECT value FROM json_each(:ids)) AND p.parent IS NULL
+  AND EXISTS (
+    SELECT 1 FROM task c
+    WHERE c.num BETWEEN (p.num >> 20) << 20 AND ((p.num >> 20) << 20) + 1048575
+      AND c.parent = p.id
+  )
+UNION
+SELECT c.parent
+FROM (SELECT DISTINCT num >> 20 AS tree FROM task
+      WHERE id IN (SELECT value FROM json_each(:ids)) AND parent IS NOT NULL) r
+JOIN task c ON c.num BETWEEN r.tree << 20 AND (r.tree << 20) + 1048575
+WHERE c.parent IN (SELECT value FROM json_each(:ids))
+
+-- name: ids_by_key
+SELECT t.key, t.id
+FROM tree r
+JOIN task t ON t.num BETWEEN r.num << 20 AND (r.num << 20) + 1048575
+WHERE r.id = :tree AND t.key IN (SELECT value FROM json_each(:keys))
+
 -- name: ids_like
 SELECT id FROM tree WHERE phase <> 'adopted' AND id >= :prefix AND id < :after
 ORDER BY id LIMIT :limit
