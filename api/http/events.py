@@ -99,4 +99,4 @@ async def _first(server: "Server", tree: str, wanted: dict[str, Any]) -> None:
     try:
         await anext(lines)
     finally:
-        await lines.aclose()  # type: ignore[attr-defined]
+        await lines.aclose()

@@ -8,7 +8,7 @@ does not depend on how far behind it is, and nothing is ever left out or told tw
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -22,7 +22,7 @@ from ..stores import Store
 
 log = logging.getLogger("aipartnerupflow.api")
 
-PAGE: Final = 500
+PAGE: Final = 200
 REMEMBERED: Final = 2_000
 REMEMBERED_BYTES: Final = 1 << 20
 """What a channel remembers at most, in events and in bytes of JSON."""
@@ -109,7 +109,7 @@ class Hub:
 
     async def tree(
         self, id: str, after: int, *, topics: Collection[str] | None = None
-    ) -> AsyncIterator[Sequence[Line]]:
+    ) -> AsyncGenerator[Sequence[Line], None]:
         """The events of a tree after version ``after``, then what comes, for ever."""
         with self._following(self._channels.setdefault(id, Channel()), id) as channel:
             read = self._page_of(id, topics)
@@ -124,7 +124,7 @@ class Hub:
         *,
         visible: Callable[[str | None], bool],
         topics: Collection[str] | None = None,
-    ) -> AsyncIterator[Sequence[Line]]:
+    ) -> AsyncGenerator[Sequence[Line], None]:
         """The events of all trees whose owner is ``visible``, after position ``after``."""
         with self._following(self._all, "") as channel:
             async for lines in self._follow(channel, after, self._page):
@@ -139,7 +139,7 @@ class Hub:
 
     async def _follow(
         self, channel: Channel, after: int, read: Callable[[int], tuple[Sequence[Line], int]]
-    ) -> AsyncIterator[Sequence[Line]]:
+    ) -> AsyncGenerator[Sequence[Line], None]:
         behind = True
         while True:
             if behind:

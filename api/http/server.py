@@ -39,6 +39,9 @@ class Server:
         self.in_flight: dict[str, asyncio.Future[None]] = {}
         """Requests with an idempotency key that are being carried out, by that key's hash."""
         self.stopping = asyncio.Event()
+        self.looking = asyncio.Lock()
+        self.looked: tuple[float, list[str]] | None = None
+        """When it was looked last whether work is taken on, and what speaks against it."""
         self._streams: Counter[str] = Counter()
         self._open: set[asyncio.Task[Any]] = set()
 

@@ -1,7 +1,8 @@
 """Live streams: server-sent events (HTML, section 9.2) and the same over WebSocket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, WebSocket
@@ -36,7 +37,7 @@ Types = Annotated[
     str | None,
     Query(max_length=2_000, description="Only these events: `task.completed,tree.*`"),
 ]
-Lines = AsyncIterator[Sequence[Line]]
+Lines = AsyncGenerator[Sequence[Line], None]
 
 
 class EventStream(Response):
@@ -76,11 +77,12 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": RETRY, "more_body": True})
         last = 0
         try:
-            async for lines in _with_beats(self._lines):
-                body = b"".join(map(_frame, lines)) if lines else BEAT
-                async with asyncio.timeout(SLOW):
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
-                last = lines[-1].mark if lines else last
+            async with aclosing(_with_beats(self._lines)) as rounds:
+                async for lines in rounds:
+                    body = b"".join(map(_frame, lines)) if lines else BEAT
+                    async with asyncio.timeout(SLOW):
+                        await send({"type": "http.response.body", "body": body, "more_body": True})
+                    last = lines[-1].mark if lines else last
         except TimeoutError:
             await self._drop(scope, send, last)
 
@@ -121,7 +123,7 @@ async def _with_beats(lines: Lines) -> Lines:
     finally:
         following.cancel()
         await asyncio.wait({following})
-        await lines.aclose()  # type: ignore[attr-defined]
+        await lines.aclose()
 
 
 def _frame(line: Line) -> bytes:
@@ -223,17 +225,17 @@ async def _serve(socket: WebSocket, server: "Server", caller: Caller, lines: Lin
 
 async def _push(socket: WebSocket, lines: Lines) -> None:
     last = 0
-    async for some in _with_beats(lines):
-        try:
-            async with asyncio.timeout(SLOW):
-                for line in some:
-                    await socket.send_text(_message(line))
-                    last = line.mark
-                if not some:
-                    await socket.send_text('{"type":"heartbeat"}')
-        except TimeoutError:
-            await socket.close(1013, f"too slow; go on with after={last}")
-            return
+    try:
+        async with aclosing(_with_beats(lines)) as rounds:
+            async for some in rounds:
+                async with asyncio.timeout(SLOW):
+                    for line in some:
+                        await socket.send_text(_message(line))
+                        last = line.mark
+                    if not some:
+                        await socket.send_text('{"type":"heartbeat"}')
+    except TimeoutError:
+        await socket.close(1013, f"too slow; go on with after={last}")
 
 
 def _message(line: Line) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -22,7 +23,8 @@ router = APIRouter(tags=["system"])
 Reader = Annotated[Caller, Depends(Needs(Scope.READ))]
 LEAST_SPACE: Final = 64 << 20
 """Bytes on the store's disk below which it is not ready."""
-MOST_ABANDONED: Final = 32
+FRESH: Final = 1.0
+"""Seconds for which an answer to that is good."""
 
 
 @router.get(
@@ -61,7 +63,18 @@ async def readyz(request: Request) -> Response:
 
 
 async def reasons_against(server: "Server") -> list[str]:
-    """Why nothing should be sent here; empty where all is well."""
+    """Why nothing should be sent here; empty where all is well.
+
+    Found out once a second, however many ask: the store is written to, to try.
+    """
+    now = time.monotonic()
+    async with server.looking:
+        if server.looked is None or server.looked[0] < now - FRESH:
+            server.looked = (time.monotonic(), await _look(server))
+        return server.looked[1]
+
+
+async def _look(server: "Server") -> list[str]:
     reasons = []
     if server.stopping.is_set():
         reasons.append("the server is shutting down")
