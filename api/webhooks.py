@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from msgspec import Raw, Struct
@@ -96,20 +96,23 @@ def hook_of_config(config: Any) -> Hook:
 
 
 def _url(where: str, text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and parts.port != 0
-        name = parts.hostname
-    except ValueError:
-        usable, name = False, None
     plain = len(text) <= MAX_URL and text.isascii() and text.isprintable() and " " not in text
-    if not (usable and plain and name):
+    parts = _split(text) if plain else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidInput(
             f"{where}.url is an http or https URL of at most {MAX_URL} printable ASCII characters"
         )
     if "@" in parts.netloc:
         raise InvalidInput(f"{where}.url holds no user or password; put them into a header")
     return text.partition("#")[0]
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(text)
+        return None if parts.port == 0 else parts
+    except ValueError:
+        return None
 
 
 def _headers(where: str, headers: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@
     ├── Released                the engine let go of the tree: interrupted, and resumable
     ├── ExecutorMissing         an executor that unfinished work needs is not registered here
     ├── ExecutorDisabled        an executor is there, but its operator has not enabled it
+    ├── TargetRefused           a connection was asked for that may not be opened
     ├── NotBuilt                named by the documents, absent in this version
     └── StoreError              the store cannot be used as asked
         ├── StoreUnavailable    missing, unreachable, locked for too long
@@ -181,6 +182,15 @@ class ExecutorMissing(ApflowError):
 
 class ExecutorDisabled(ApflowError):
     """The executor exists but is switched off, or what was asked of it is not on its allow-list."""
+
+
+class TargetRefused(ApflowError):
+    """A task or a client asked for a connection that may not be opened. It will not be another
+    time either, unless the operator allows it.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the target of the connection is refused: {why}.")
 
 
 class NotBuilt(ApflowError):

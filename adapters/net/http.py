@@ -1,0 +1,250 @@
+"""HTTP through the guard: the one module that knows the HTTP library.
+
+No proxy of the environment is used, no cookie kept, no credential of `.netrc` sent; redirects are
+followed by us, each a new connection that is judged again; time and size are bounded.
+"""
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import ClassVar, Final
+
+import httpcore
+import httpx
+from msgspec import Struct
+
+from ...domain.errors import TargetRefused
+from .guard import Guard, Unresolved
+
+MAX_REDIRECTS: Final = 5
+MAX_ANSWER: Final = 16 << 20
+CONNECT: Final = 10.0
+"""Seconds for one address of a target."""
+_FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
+_SENT_ANYWHERE: Final = frozenset(
+    {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
+)
+"""Headers that another origin gets too: all others may be credentials."""
+_SIZES: Final = frozenset({"content-length", "host", "transfer-encoding"})
+
+
+class Answer(Struct, frozen=True):
+    """What came back. ``headers`` have names in lower case; ``cut``: the body was longer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    url: str
+    cut: bool = False
+
+
+class Unanswered(ConnectionError):
+    """The target gave no usable answer: it is away, broke off, took too long. It may do later."""
+
+    transient: ClassVar[bool] = True
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections to addresses that the guard has judged, and to nothing else."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the library's name for it
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """See httpcore. TLS still goes by ``host``. Raises `TargetRefused`."""
+        try:
+            async with asyncio.timeout(timeout):
+                pinned = await self._guard.pin(host, port)
+        except Unresolved as error:
+            raise httpcore.ConnectError(str(error)) from error
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout("the name was not resolved in time") from error
+        *others, last = pinned.addresses
+        for address in others:
+            try:
+                return await self._network.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue  # the next address may answer
+        return await self._network.connect_tcp(last, port, timeout, local_address, socket_options)
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - the library's name for it
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Never. Raises `TargetRefused`."""
+        raise TargetRefused("it is a socket of this machine")
+
+    async def sleep(self, seconds: float) -> None:
+        """See httpcore."""
+        await asyncio.sleep(seconds)
+
+
+class GuardedTransport(httpx.AsyncHTTPTransport):
+    """A transport for clients that follow redirects by themselves: each is judged as well."""
+
+    def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None) -> None:
+        context = tls or httpx.create_ssl_context(trust_env=False)
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context, network_backend=GuardedBackend(guard), http1=True, http2=False,
+            max_connections=100, max_keepalive_connections=20, keepalive_expiry=5.0,
+        )  # fmt: skip
+
+
+def guarded_client(guard: Guard, *, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
+    """A client whose every connection goes through the guard. It follows no redirects."""
+    return httpx.AsyncClient(
+        transport=GuardedTransport(guard, tls=tls), trust_env=False, follow_redirects=False,
+        timeout=httpx.Timeout(None, connect=CONNECT),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    )  # fmt: skip
+
+
+class Http:
+    """Bounded calls through the guard. Belongs to one loop; `close` it."""
+
+    def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None) -> None:
+        self._client = guarded_client(guard, tls=tls)
+
+    async def close(self) -> None:
+        """End its connections."""
+        await self._client.aclose()
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        seconds: float = 30.0,
+        limit: int = MAX_ANSWER,
+        redirects: int = MAX_REDIRECTS,
+    ) -> Answer:
+        """One request with its redirects, within so many ``seconds`` in all.
+
+        Of the body ``limit`` bytes are read, unpacked ones, and no more. With no ``redirects`` a
+        redirecting answer is the answer. Raises `TargetRefused`, and `Unanswered`.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                request = self._request(method, url, headers or {}, content)
+                return await self._follow(request, content, limit, redirects)
+        except TimeoutError as error:
+            raise Unanswered(f"no answer within {seconds:g} s") from error
+        except httpx.HTTPError as error:
+            raise Unanswered(_reason(error)) from error
+
+    async def _follow(
+        self, request: httpx.Request, content: bytes | None, limit: int, redirects: int
+    ) -> Answer:
+        left = redirects
+        while True:
+            answer = await self._send(request, limit)
+            if not redirects or answer.status not in _FOLLOWED:
+                return answer
+            following = self._redirected(request, answer, content)
+            if following is None:
+                return answer
+            if not left:
+                raise TargetRefused(f"it redirects more than {redirects} times")
+            left -= 1
+            request, content = following
+
+    def _request(
+        self, method: str, url: str | httpx.URL, headers: Mapping[str, str], content: bytes | None
+    ) -> httpx.Request:
+        try:
+            request = self._client.build_request(
+                method, url, content=content,
+                headers={"accept-encoding": "gzip, deflate", **headers},
+            )  # fmt: skip
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise TargetRefused("its URL is none") from error
+        if request.url.scheme not in ("http", "https") or not request.url.host:
+            raise TargetRefused("its URL is not http or https")
+        if request.url.userinfo:
+            raise TargetRefused("its URL holds a user or password, which belongs into a header")
+        return request
+
+    async def _send(self, request: httpx.Request, limit: int) -> Answer:
+        response = await self._client.send(request, stream=True)
+        try:
+            packing = response.headers.get("content-encoding", "").strip().lower()
+            body, cut = await _bounded(response.aiter_raw(), packing, limit)
+        finally:
+            await response.aclose()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, headers, body, str(request.url), cut)
+
+    def _redirected(
+        self, request: httpx.Request, answer: Answer, content: bytes | None
+    ) -> tuple[httpx.Request, bytes | None] | None:
+        """The request that a redirect asks for; None where it names no place."""
+        place = answer.headers.get("location")
+        if place is None:
+            return None
+        try:
+            url = request.url.join(place).copy_with(fragment=None)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise TargetRefused("it redirects to what is no URL") from error
+        if request.url.scheme == "https" and url.scheme != "https":
+            raise TargetRefused("it redirects from https to a place without TLS")
+        url = url.copy_with(username=None, password=None) if url.userinfo else url
+        method = request.method
+        if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
+            method, content = ("HEAD" if method == "HEAD" else "GET"), None
+        kept = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in _SIZES
+            and (_origin(url) == _origin(request.url) or name.lower() in _SENT_ANYWHERE)
+            and (content is not None or name.lower() != "content-type")
+        }
+        return self._request(method, url, kept, content), content
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    """What happened, in words without anything of the request."""
+    match error:
+        case httpx.ConnectTimeout() | httpx.ConnectError():
+            return "no connection to the target"
+        case httpx.RemoteProtocolError() | httpx.DecodingError():
+            return "the target does not speak HTTP as it should"
+        case _:
+            return "the connection to the target broke off"
+
+
+async def _bounded(parts: AsyncIterator[bytes], packing: str, limit: int) -> tuple[bytes, bool]:
+    """At most ``limit`` bytes of a body, unpacked bit by bit, and whether there was more."""
+    unpack = None
+    if packing in ("gzip", "x-gzip", "deflate"):
+        unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    body = bytearray()
+    async for part in parts:
+        room = limit + 1 - len(body)
+        try:
+            body += part if unpack is None else unpack.decompress(part, room)
+        except zlib.error as error:
+            raise Unanswered("the target's answer cannot be unpacked") from error
+        if len(body) > limit:
+            return bytes(body[:limit]), True
+    return bytes(body), False
