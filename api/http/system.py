@@ -67,6 +67,8 @@ async def reasons_against(server: "Server") -> list[str]:
 
     Found out once a second, however many ask: the store is written to, to try.
     """
+    if server.stopping.is_set():
+        return ["the server is shutting down"]
     now = time.monotonic()
     async with server.looking:
         if server.looked is None or server.looked[0] < now - FRESH:
@@ -76,8 +78,6 @@ async def reasons_against(server: "Server") -> list[str]:
 
 async def _look(server: "Server") -> list[str]:
     reasons = []
-    if server.stopping.is_set():
-        reasons.append("the server is shutting down")
     if server.engine is not None and (reason := server.engine.health.degraded):
         reasons.append(reason)
     try:
