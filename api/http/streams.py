@@ -273,10 +273,10 @@ async def _follow_by_socket(
 @router.websocket("/v1/trees/{tree}/ws")
 async def tree_by_socket(
     socket: WebSocket,
-    tree: str,
+    tree: TreeId,
     caller: Annotated[Caller, Depends(Needs(Scope.READ))],
-    after: int | None = None,
-    types: str | None = None,
+    after: After = None,
+    types: Types = None,
 ) -> None:
     """`stream_tree` by WebSocket: a message ``{"id", "event"}`` for each event."""
     await _follow_by_socket(socket, caller, tree, after, types)
@@ -286,8 +286,8 @@ async def tree_by_socket(
 async def all_by_socket(
     socket: WebSocket,
     caller: Annotated[Caller, Depends(Needs(Scope.READ))],
-    after: int | None = None,
-    types: str | None = None,
+    after: After = None,
+    types: Types = None,
 ) -> None:
     """`stream_all` by WebSocket."""
     await _follow_by_socket(socket, caller, None, after, types)

@@ -141,7 +141,8 @@ async def list_trees(
     ] = None,
     draft: Annotated[bool, Query(description="Only what was not submitted.")] = False,
     after: Annotated[
-        str | None, Query(max_length=18, pattern=r"^[0-9]+$", description="`next` of the last page.")
+        str | None,
+        Query(max_length=18, pattern=r"^[0-9]+$", description="`next` of the last page."),
     ] = None,
     limit: Limit = 20,
 ) -> Response:
