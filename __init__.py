@@ -22,12 +22,14 @@ if TYPE_CHECKING:
         task,
     )
     from aipartnerupflow.api.builder import TreeBuilder
+    from aipartnerupflow.api.client import AsyncClient, Client
     from aipartnerupflow.api.flow import Flow, TreeHandle
     from aipartnerupflow.api.library.manager import TaskManager
     from aipartnerupflow.api.library.nodes import Task, TaskStatus, TaskTreeNode
     from aipartnerupflow.api.library.repository import TaskRepository
     from aipartnerupflow.api.library.sessions import create_session, get_default_session
     from aipartnerupflow.api.library.streaming import StreamingCallbacks
+    from aipartnerupflow.api.webhooks import verify_webhook
     from aipartnerupflow.domain.errors import ApflowError
 
 __version__ = "0.1.0"
@@ -36,7 +38,9 @@ _EXECUTORS = "aipartnerupflow.adapters.executors"
 _LIBRARY = "aipartnerupflow.api.library"
 _HOMES = {
     "ApflowError": "aipartnerupflow.domain.errors",
+    "AsyncClient": "aipartnerupflow.api.client",
     "BaseTask": _EXECUTORS,
+    "Client": "aipartnerupflow.api.client",
     "ExecutableTask": _EXECUTORS,
     "Flow": "aipartnerupflow.api.flow",
     "StreamingCallbacks": f"{_LIBRARY}.streaming",
@@ -58,11 +62,14 @@ _HOMES = {
     "register_pre_hook": _EXECUTORS,
     "register_task_tree_hook": _EXECUTORS,
     "task": _EXECUTORS,
+    "verify_webhook": "aipartnerupflow.api.webhooks",
 }
 
 __all__ = [
     "ApflowError",
+    "AsyncClient",
     "BaseTask",
+    "Client",
     "ExecutableTask",
     "Flow",
     "StreamingCallbacks",
@@ -85,6 +92,7 @@ __all__ = [
     "register_pre_hook",
     "register_task_tree_hook",
     "task",
+    "verify_webhook",
 ]
 
 

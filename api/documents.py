@@ -1,13 +1,16 @@
 """The JSON of trees, tasks and events that all faces give."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final, TypedDict
 
+import msgspec
 from msgspec import Raw, Struct, UnsetType
 
 from ..domain.events import Recorded
 from ..domain.specs import ErrorInfo
 from ..projections.views import AttemptView, TaskView, TreeView
+
+NULL: Final = Raw(b"null")
 
 
 class DependencyDocument(Struct, frozen=True):
@@ -18,7 +21,7 @@ class DependencyDocument(Struct, frozen=True):
 
 
 class TaskDocument(Struct, frozen=True):
-    """A task as it stands."""
+    """A task as it stands. ``result`` is JSON, null where there is none."""
 
     id: str
     tree_id: str
@@ -29,7 +32,7 @@ class TaskDocument(Struct, frozen=True):
     generation: int
     progress: float
     message: str
-    result: Raw | None
+    result: Raw
     error: ErrorInfo | None
     parent_id: str | None
     user_id: str | None
@@ -43,6 +46,10 @@ class TaskDocument(Struct, frozen=True):
     created_at: str
     started_at: str | None
     completed_at: str | None
+
+    def value(self) -> Any:
+        """The result as Python values; None where there is none."""
+        return msgspec.json.decode(self.result)
 
 
 class AttemptDocument(Struct, frozen=True):
@@ -87,6 +94,90 @@ class Page(Struct, frozen=True):
 
     items: list[Any]
     next: str | None = None
+
+
+class Submitted(Struct, frozen=True):
+    """What came of a submission. ``version`` is the tree's behind the command's own events: the
+    same whenever it is asked for. ``tasks`` are ids by key, in creation order.
+    """
+
+    id: str
+    name: str
+    version: int
+    draft: bool
+    user_id: str | None
+    created_at: str
+    tasks: dict[str, str]
+
+
+class Accepted(Struct, frozen=True, omit_defaults=True):
+    """``version`` is the tree's behind the command; without one, ``command`` tells where to ask."""
+
+    id: str
+    version: int | None = None
+    command: str | None = None
+    signal: str | None = None
+
+
+class CommandState(Struct, frozen=True):
+    """What became of a command: ``state`` is open, done or refused, ``detail`` why."""
+
+    id: str
+    tree_id: str
+    name: str
+    at: str
+    state: str
+    version: int | None
+    detail: str | None
+
+
+class PlanDocument(Struct, frozen=True):
+    """What a re-run would come to: tasks that would run, and completed ones that are kept."""
+
+    id: str
+    runs: list[str]
+    kept: list[str]
+
+
+class Why(TypedDict, total=False):
+    """Why a task runs or does not; always with its id, key, status and the reason."""
+
+    task_id: str
+    key: str
+    status: str
+    reason: str
+    on: str
+    until: str
+    deadline: str
+    signal: str
+    detail: str
+    engine: str
+
+
+class Health(Struct, frozen=True):
+    """``status`` is ok or degraded; ``reasons`` say why, to those who may read."""
+
+    status: str
+    reasons: list[str] = []
+
+
+class ExecutorDocument(Struct, frozen=True):
+    """What tasks can name, and what it takes; ``why`` says why it is not usable."""
+
+    id: str
+    name: str
+    description: str
+    module: str
+    built_in: bool
+    usable: bool
+    why: str = ""
+    runs: str = ""
+    limit: int | None = None
+    cancelable: bool = False
+    tags: tuple[str, ...] = ()
+    input_schema: dict[str, Any] = {}
+    output_schema: dict[str, Any] = {}
+    examples: tuple[Any, ...] = ()
 
 
 def tree_document(view: TreeView) -> TreeDocument:
@@ -140,7 +231,7 @@ def _task_fields(view: TaskView) -> dict[str, Any]:
         "generation": view.generation,
         "progress": view.progress,
         "message": view.message,
-        "result": view.result,
+        "result": NULL if view.result is None else view.result,
         "error": view.error,
         "parent_id": view.parent_id,
         "user_id": view.user_id,

@@ -17,6 +17,8 @@ class Exit(IntEnum):
     USAGE = 2
     NOT_FOUND = 3
     CONFLICT = 4
+    AUTH = 5
+    UNREACHABLE = 6
     TIMEOUT = 7
     TREE_FAILED = 10
     TREE_CANCELLED = 11
@@ -33,6 +35,18 @@ class Unanswered(TimedOut):
 
 class Interrupted(e.ApflowError):
     """The operator stopped it; nothing that was acknowledged is lost."""
+
+
+class Unauthenticated(e.ApflowError):
+    """Nobody that this server knows."""
+
+
+class Forbidden(e.ApflowError):
+    """Known, but not allowed to do this."""
+
+
+class Unreachable(e.ApflowError):
+    """The server does not answer, or what answers is none of ours."""
 
 
 class AmbiguousId(e.InvalidInput):
@@ -78,6 +92,9 @@ KINDS: Final[Mapping[type[BaseException], Kind]] = {
     e.StoreCorrupt: Kind("store-corrupt", "The store is damaged", 500, Exit.ERROR),
     e.NewerEvent: Kind("newer-event", "The store needs a later version", 503, Exit.ERROR),
     e.StoreError: Kind("store-failed", "The store failed", 503, Exit.ERROR),
+    Unauthenticated: Kind("unauthenticated", "Nobody that this server knows", 401, Exit.AUTH),
+    Forbidden: Kind("forbidden", "Not allowed", 403, Exit.AUTH),
+    Unreachable: Kind("unreachable", "The server cannot be reached", 503, Exit.UNREACHABLE),
     TimedOut: Kind("timeout", "It took longer than allowed", 504, Exit.TIMEOUT),
     Interrupted: Kind("interrupted", "It was interrupted", 503, Exit.INTERRUPTED),
     e.ApflowError: Kind("error", "It failed", 500, Exit.ERROR),

@@ -17,6 +17,7 @@ from ..domain.specs import Request, TreeOptions
 from ..domain.webhooks import Hook
 from ..engine.lifecycle import NewTree, create
 from ..engine.lifecycle import submit as submit_draft
+from .documents import Submitted as Submitted
 from .stores import Store
 from .webhooks import WrittenHook, announced, hooks_of, register
 
@@ -38,20 +39,6 @@ class Written(Struct, forbid_unknown_fields=True):
 
 class _Wrapped(Written, forbid_unknown_fields=True):
     tasks: list[Raw]
-
-
-class Submitted(Struct, frozen=True):
-    """What came of a submission. ``version`` is the tree's behind the command's own events: the
-    same whenever it is asked for. ``tasks`` are ids by key, in creation order.
-    """
-
-    id: str
-    name: str
-    version: int
-    draft: bool
-    user_id: str | None
-    created_at: str
-    tasks: dict[str, str]
 
 
 class KeyMisused(InvalidInput):

@@ -39,6 +39,11 @@ class Desk:
             return str(sqlite_path(self.url))
         return without_password(self.url)
 
+    @property
+    def identity(self) -> str:
+        """As `place`, and the same by whatever way the store was named."""
+        return identity(self.url)
+
     def command(self, *words: str) -> str:
         """A command line for this store, with the modules imported where it runs something."""
         line = ["apflow", *words]
@@ -99,6 +104,13 @@ def require_there(url: str) -> None:
     path = sqlite_path(url)
     if not store_exists(path):
         raise StoreUnavailable(f"there is no store at {path}. `apflow run` makes one.")
+
+
+def identity(url: str) -> str:
+    """What tells a store from others, without a password."""
+    if scheme(url) in ("", "sqlite"):
+        return os.path.realpath(sqlite_path(url))
+    return without_password(url)
 
 
 def without_password(url: str) -> str:

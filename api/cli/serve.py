@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...domain.errors import ApflowError, InvalidInput, StoreUnavailable
+from ..state import SERVER_FILE as SERVER_FILE
 from .console import Console
 from .desk import Desk, settle_in
 
-SERVER_FILE: Final = "server.json"
-"""In the state directory: which server runs on it. The command line reads it."""
 GRACE: Final = 15
 """Seconds for requests that are under way when the server is told to stop."""
 
@@ -67,7 +66,7 @@ class _Record:
 
     def begin(self, url: str) -> None:
         """It answers from here on."""
-        known = {"url": url, "pid": os.getpid(), "store": self._desk.place}
+        known = {"url": url, "pid": os.getpid(), "store": self._desk.identity}
         temporary = self._path.with_suffix(f".{os.getpid()}")
         try:
             temporary.write_text(json.dumps(known) + "\n")

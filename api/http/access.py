@@ -17,7 +17,9 @@ import jwt
 from msgspec import Struct
 from starlette.requests import HTTPConnection
 
-from ...domain.errors import ApflowError, InvalidInput
+from ...domain.errors import InvalidInput
+from ..problems import Forbidden as Forbidden
+from ..problems import Unauthenticated as Unauthenticated
 
 BEARER: Final = "bearer "
 JWT_ALGORITHMS: Final = ("HS256",)
@@ -58,14 +60,6 @@ class Caller(Struct, frozen=True):
     def may_see(self, owner: str | None) -> bool:
         """Whether a tree of this owner exists for them."""
         return self.sees_all or (owner is not None and owner == self.user)
-
-
-class Unauthenticated(ApflowError):
-    """Nobody that this server knows."""
-
-
-class Forbidden(ApflowError):
-    """Known, but not allowed to do this."""
 
 
 class Known(Struct, frozen=True):

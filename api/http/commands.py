@@ -13,6 +13,7 @@ from ...domain.errors import InvalidInput, NotFound, VersionMismatch
 from ...domain.events import SignalReceived
 from ...engine.commands import Done
 from ...engine.ports import Command
+from ..documents import Accepted as Accepted
 from ..problems import Unanswered
 from ..steering import command_of, outcome, plan, steer
 from ..submitting import start
@@ -53,15 +54,6 @@ class Signal(Struct, forbid_unknown_fields=True, frozen=True):
     name: str
     id: str | None = None
     payload: Raw | UnsetType = msgspec.UNSET
-
-
-class Accepted(Struct, frozen=True, omit_defaults=True):
-    """``version`` is the tree's behind the command; without one, ``command`` tells where to ask."""
-
-    id: str
-    version: int | None = None
-    command: str | None = None
-    signal: str | None = None
 
 
 def _route(action: str, summary: str, body: str = "Reason") -> dict[str, Any]:

@@ -13,6 +13,8 @@ from ...engine.engine import Engine
 from ...engine.lifecycle import resume
 from ...engine.takeover import Watch
 from ..settings import Settings
+from ..state import TOKEN_FILE as TOKEN_FILE
+from ..state import read_token
 from ..stores import Store
 from ..wiring.serving import tokens_of
 from .access import Access, Known
@@ -21,7 +23,6 @@ from .server import Server
 
 log = logging.getLogger("aipartnerupflow.api")
 
-TOKEN_FILE: Final = "token"
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -31,7 +32,7 @@ def local_token(folder: Path) -> str:
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
-        return _read(path)
+        return read_token(path)
     except OSError as error:
         raise StoreUnavailable(
             f"the token cannot be written to {path}: {error.strerror}"
@@ -39,18 +40,6 @@ def local_token(folder: Path) -> str:
     with os.fdopen(descriptor, "w") as file:
         token = f"apflow_{secrets.token_urlsafe(32)}"
         file.write(token + "\n")
-    return token
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.stat().st_mode & 0o077:
-            raise InvalidInput(f"others may read the token in {path}. chmod 600 {path}")
-        token = path.read_text().strip()
-    except OSError as error:
-        raise StoreUnavailable(f"the token in {path} cannot be read: {error.strerror}") from error
-    if len(token) < 32:
-        raise InvalidInput(f"{path} holds no token. Delete it, and a new one is made.")
     return token
 
 

@@ -74,7 +74,9 @@ def _listen(config: uvicorn.Config) -> socket:
 
 
 def _url(listening: socket, host: str) -> str:
+    """By which it can be called from here."""
     port = listening.getsockname()[1]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # nosec B104 - not listened on
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

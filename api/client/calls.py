@@ -1,0 +1,295 @@
+"""What can be asked of a server: each request, as both clients send it."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from ..documents import (
+    Accepted,
+    CommandState,
+    ExecutorDocument,
+    Health,
+    PlanDocument,
+    Submitted,
+    TaskDocument,
+    TaskInFull,
+    TreeDocument,
+    Why,
+)
+from ..encoding import as_json
+from .types import Call, Event, Some, event_of
+from .written import Tree, written
+
+T = TypeVar("T")
+PAGE: Final = 500
+SUBMIT_SECONDS: Final = 60.0
+"""A repetition may have to wait for the first; and large trees are looked at for long."""
+COMMAND_SECONDS: Final = 15.0
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+def submit(
+    tree: Tree,
+    *,
+    name: str | None = None,
+    limit: int | None = None,
+    start: bool = True,
+    idempotency_key: str | None = None,
+) -> Call[Submitted]:
+    """Make a tree and start it; ``start`` false: it stays a draft."""
+    beside: dict[str, Any] = {} if start else {"start": False}
+    beside |= {k: v for k, v in (("name", name), ("limit", limit)) if v is not None}
+    headers = {**_JSON, "Idempotency-Key": idempotency_key or secrets.token_urlsafe(24)}
+    return Call(
+        method="POST", path="/v1/trees", read=_as(Submitted), body=written(tree, beside),
+        headers=headers, repeatable=True, takes=SUBMIT_SECONDS,
+    )  # fmt: skip
+
+
+def trees(
+    *,
+    status: str | None = None,
+    user: str | None = None,
+    name: str | None = None,
+    executor: str | None = None,
+    error: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    draft: bool = False,
+    id_prefix: str | None = None,
+    after: str | None = None,
+    page: int = PAGE,
+) -> Call[Some[TreeDocument]]:
+    """A page of trees, newest first; of ``id_prefix`` those whose ids begin so."""
+    return _get(
+        "/v1/trees", Some[TreeDocument],
+        status=status, user=user, name=name, executor=executor, error=error, since=since,
+        until=until, draft="true" if draft else None, id_prefix=id_prefix, after=after, limit=page,
+    )  # fmt: skip
+
+
+def tree(
+    id: str, *, at_version: int | None = None, at: str | None = None, wait: float = 0.0
+) -> Call[TreeDocument]:
+    """A tree as it stands or stood; with ``wait`` once it has settled, or after so many seconds."""
+    call = _get(_tree(id), TreeDocument, at_version=at_version, at=at)
+    if wait < 1:
+        return call
+    prefer = {"Prefer": f"wait={int(wait)}"}
+    return msgspec.structs.replace(call, headers=prefer, takes=wait)
+
+
+def tasks(
+    id: str,
+    *,
+    status: str | None = None,
+    at_version: int | None = None,
+    at: str | None = None,
+    after: str | None = None,
+    page: int = PAGE,
+) -> Call[Some[TaskDocument]]:
+    """A page of the tasks of a tree, in the order of their creation."""
+    return _get(
+        _tree(id, "tasks"), Some[TaskDocument],
+        status=status, at_version=at_version, at=at, after=after, limit=page,
+    )  # fmt: skip
+
+
+def task(id: str, *, at_version: int | None = None, at: str | None = None) -> Call[TaskInFull]:
+    """A task with all its attempts, as it stands or stood at a version, or a time, of its tree."""
+    return _get(_task(id), TaskInFull, at_version=at_version, at=at)
+
+
+def events(
+    id: str,
+    *,
+    after: int | str | None = None,
+    types: Sequence[str] | None = None,
+    order: str = "asc",
+    at_version: int | None = None,
+    at: str | None = None,
+    page: int = PAGE,
+) -> Call[Some[Event]]:
+    """A page of the history of a tree."""
+    call = _get(
+        _tree(id, "events"), Some[Raw],
+        after=after, types=_listed(types), order=order, at_version=at_version, at=at, limit=page,
+    )  # fmt: skip
+    raw = call.read
+
+    def read(body: bytes) -> Some[Event]:
+        found = raw(body)
+        return Some([event_of(raw) for raw in found.items], found.next)
+
+    return Call(method=call.method, path=call.path, read=read, params=call.params, repeatable=True)
+
+
+def stream(id: str, *, after: int, types: Sequence[str] | None) -> Call[None]:
+    """The events of a tree as they come."""
+    headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+    if after:
+        headers["Last-Event-ID"] = str(after)
+    return Call(
+        method="GET", path=_tree(id, "stream"), read=lambda body: None, headers=headers,
+        params=_given(types=_listed(types)), repeatable=True,
+    )  # fmt: skip
+
+
+def start(id: str, *, if_version: int | None = None) -> Call[Accepted]:
+    """Start a draft."""
+    return _command(_tree(id, "start"), {}, if_version)
+
+
+def cancel(id: str, *, reason: str = "", if_version: int | None = None) -> Call[Accepted]:
+    """Cancel a tree."""
+    return _command(_tree(id, "cancel"), {"reason": reason}, if_version)
+
+
+def cancel_task(id: str, *, reason: str = "", if_version: int | None = None) -> Call[Accepted]:
+    """Cancel a task, by its id; ``if_version`` is its tree's."""
+    return _command(_task(id, "cancel"), {"reason": reason}, if_version)
+
+
+def pause(id: str, *, reason: str = "", if_version: int | None = None) -> Call[Accepted]:
+    """Start nothing new of a tree."""
+    return _command(_tree(id, "pause"), {"reason": reason}, if_version)
+
+
+def unpause(id: str, *, reason: str = "", if_version: int | None = None) -> Call[Accepted]:
+    """Let a paused tree go on."""
+    return _command(_tree(id, "unpause"), {"reason": reason}, if_version)
+
+
+def rerun(
+    id: str,
+    *,
+    mode: str = "failed",
+    tasks: Sequence[str] = (),
+    reason: str = "",
+    if_version: int | None = None,
+) -> Call[Accepted]:
+    """Run tasks again: ``mode`` is failed, all, or from, with ids or keys in ``tasks``."""
+    said = {"mode": mode, "tasks": list(tasks), "reason": reason}
+    return _command(_tree(id, "rerun"), said, if_version)
+
+
+def rerun_task(id: str, *, reason: str = "", if_version: int | None = None) -> Call[Accepted]:
+    """Run a task again, by its id, and all that depends on it."""
+    return _command(_task(id, "rerun"), {"reason": reason}, if_version)
+
+
+def plan(id: str, *, mode: str = "failed", tasks: Sequence[str] = ()) -> Call[PlanDocument]:
+    """What a re-run would come to. Changes nothing."""
+    body = as_json({"mode": mode, "tasks": list(tasks), "dry_run": True}, "the plan")
+    return Call(
+        method="POST", path=_tree(id, "rerun"), read=_as(PlanDocument), body=body, headers=_JSON,
+        repeatable=True,
+    )  # fmt: skip
+
+
+def signal(
+    id: str,
+    name: str,
+    payload: Any = UNSET,
+    *,
+    signal_id: str | None = None,
+    if_version: int | None = None,
+) -> Call[Accepted]:
+    """Tell a tree what a task of it waits for. With an id, by default a random one, it counts once,
+    however often it is sent. ``payload``, if given, is that task's result.
+    """
+    said = {"name": name, "id": signal_id or secrets.token_urlsafe(24), "payload": payload}
+    said = {key: value for key, value in said.items() if value is not UNSET}
+    call = _command(_tree(id, "signals"), said, if_version)
+    return msgspec.structs.replace(call, repeatable=if_version is None)
+
+
+def command(id: str) -> Call[CommandState]:
+    """What became of a command that another engine had to carry out."""
+    return _get(f"/v1/commands/{_segment(id)}", CommandState)
+
+
+def why(id: str) -> Call[list[Why]]:
+    """Why each task of a tree that has not ended runs or does not."""
+    return _items(_get(_tree(id, "why"), Some[Why]))
+
+
+def why_task(id: str) -> Call[Why]:
+    """Why a task runs or does not."""
+    return _get(_task(id, "why"), Why)
+
+
+def executors() -> Call[list[ExecutorDocument]]:
+    """What tasks can name."""
+    return _items(_get("/v1/executors", Some[ExecutorDocument]))
+
+
+def executor(id: str) -> Call[ExecutorDocument]:
+    """One of them, with its schemas."""
+    return _get(f"/v1/executors/{_segment(id)}", ExecutorDocument)
+
+
+def health() -> Call[Health]:
+    """Whether the server takes work on, and why not."""
+    return msgspec.structs.replace(_get("/readyz", Health), fine=(503,))
+
+
+def alive() -> Call[Health]:
+    """Whether it answers at all. Needs no token."""
+    return _get("/livez", Health)
+
+
+def _tree(id: str, *rest: str) -> str:
+    return "/".join(("/v1/trees", _segment(id), *rest))
+
+
+def _task(id: str, *rest: str) -> str:
+    return "/".join(("/v1/tasks", _segment(id), *rest))
+
+
+def _segment(id: str) -> str:
+    """An id as one part of a path, whatever it is."""
+    return quote(id, safe="") if id.strip(".") else "%2E" * len(id) or "%20"
+
+
+def _items(call: Call[Some[T]]) -> Call[list[T]]:
+    page = call.read
+    return Call(
+        method=call.method, path=call.path, read=lambda body: page(body).items, repeatable=True
+    )
+
+
+def _get(path: str, kind: type[T], **params: str | int | None) -> Call[T]:
+    return Call(method="GET", path=path, read=_as(kind), params=_given(**params), repeatable=True)
+
+
+def _command(path: str, said: Mapping[str, Any], if_version: int | None) -> Call[Accepted]:
+    headers = _JSON if if_version is None else {**_JSON, "If-Match": f'"{if_version}"'}
+    return Call(
+        method="POST", path=path, read=_as(Accepted), body=as_json(said, "the command"),
+        headers=headers, takes=COMMAND_SECONDS,
+    )  # fmt: skip
+
+
+def _as(kind: type[T]) -> Callable[[bytes], T]:
+    any_kind: Any = kind
+    decode: Callable[[bytes], T] = _decoder(any_kind)
+    return decode
+
+
+@cache
+def _decoder(kind: Any) -> Any:
+    return msgspec.json.Decoder(kind).decode
+
+
+def _given(**params: str | int | None) -> dict[str, str]:
+    return {key: str(value) for key, value in params.items() if value is not None}
+
+
+def _listed(types: Sequence[str] | None) -> str | None:
+    return None if types is None else ",".join(types)

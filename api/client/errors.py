@@ -1,0 +1,73 @@
+"""What goes wrong with a server: problem documents become the errors that they stand for."""
+
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from ...domain.errors import ApflowError, Fault, InvalidGraph
+from ..problems import KINDS, Problem
+
+MEDIA: Final = "application/problem+json"
+
+
+class ProblemError(ApflowError):
+    """What a server has refused or failed at.
+
+    Where the kind is known it is also an instance of that error: ``except NotFound`` catches what
+    a server does not find. It has the problem's fields, not those of the error's own class.
+    """
+
+    problem: Problem
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.problem.status or 500
+
+    @property
+    def slug(self) -> str:
+        """The kind of problem, by its stable name."""
+        return slug_of(self.problem)
+
+
+def slug_of(problem: Problem) -> str:
+    """The last part of a problem's type."""
+    return problem.type.rpartition("/")[2]
+
+
+def error_of(problem: Problem) -> ProblemError:
+    """The error to raise for a problem."""
+    kind = _kind(slug_of(problem))
+    error = kind.__new__(kind, problem.detail)
+    error.problem = problem
+    if isinstance(error, InvalidGraph):
+        faults = [Fault(d.code, d.key or d.pointer, d.detail) for d in problem.errors]
+        InvalidGraph.__init__(error, faults)
+    return error
+
+
+def problem_of(status: int, media: str, body: bytes) -> Problem:
+    """What an answer that is no success says; something of the kind where it says nothing."""
+    if media == MEDIA:
+        try:
+            found = msgspec.json.decode(body, type=Problem)
+        except msgspec.MsgspecError:
+            pass
+        else:
+            return msgspec.structs.replace(found, status=status)
+    return Problem(
+        "about:blank", "Not an answer of ours", f"the server answered with HTTP status {status}, "
+        "in another form than aipartnerupflow does. Is it the right address?", status,
+    )  # fmt: skip
+
+
+@cache
+def _kind(slug: str) -> type[ProblemError]:
+    """The error of a known kind that is a `ProblemError` too."""
+    known = next((kind for kind, about in KINDS.items() if about.slug == slug), None)
+    if known is None or known is ApflowError:
+        return ProblemError
+    made: Any = type(known.__name__, (ProblemError, known), {"__doc__": known.__doc__})
+    kind: type[ProblemError] = made
+    return kind
