@@ -167,7 +167,7 @@ async def announced(
         await asyncio.to_thread(outbox.bind, made, view.id)
 
 
-def verify(
+def verify_webhook(
     secret: str | bytes,
     timestamp: str,
     body: bytes,

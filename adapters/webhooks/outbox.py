@@ -100,16 +100,22 @@ class Outbox:
         values = {"id": claimed.id, "holder": claimed.holder, "until": until}
         return bool(self._side.write("hold_webhook", values))
 
-    def advance(self, claimed: Claimed, seen: int, missed: int, problem: str | None) -> bool:
-        """It was told up to ``seen``, or what it could not be told was given up: ``problem``.
+    def advance(self, claimed: Claimed, problem: str | None, until: float) -> bool:
+        """It was told up to its ``seen``, or that was given up: ``problem``. Held on ``until``.
 
         False where it is somebody else's by now.
         """
         values = {
-            "id": claimed.id, "holder": claimed.holder, "seen": seen, "missed": missed,
-            "problem": problem,
+            "id": claimed.id, "holder": claimed.holder, "seen": claimed.seen,
+            "missed": claimed.missed, "problem": problem, "until": until,
         }  # fmt: skip
         return bool(self._side.write("advance_webhook", values))
+
+    def release(self, claimed: Claimed, now: float) -> None:
+        """Let go of it; whatever of the next event has failed still counts."""
+        self._side.write(
+            "release_webhook", {"id": claimed.id, "holder": claimed.holder, "due": now}
+        )
 
     def put_off(self, claimed: Claimed, attempts: int, due: float, problem: str | None) -> None:
         """Let go of it until it is ``due``."""

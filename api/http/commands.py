@@ -17,6 +17,7 @@ from ..documents import Accepted as Accepted
 from ..problems import Unanswered
 from ..steering import command_of, outcome, plan, steer
 from ..submitting import start
+from ..webhooks import WrittenHook, hooks_of
 from .access import Caller, Needs, Scope
 from .answers import Json
 from .bodies import optional
@@ -37,6 +38,15 @@ class Reason(Struct, forbid_unknown_fields=True, frozen=True):
     """Of most commands; it stands in the history."""
 
     reason: str = ""
+
+
+class Start(Struct, forbid_unknown_fields=True, frozen=True):
+    """``reason`` may be given as with other commands; starting has none in the history.
+    ``webhooks`` are told of what happens from here on.
+    """
+
+    reason: str = ""
+    webhooks: tuple[WrittenHook, ...] = ()
 
 
 class Rerun(Struct, forbid_unknown_fields=True, frozen=True):
@@ -75,18 +85,19 @@ def _body(schema: str) -> dict[str, Any]:
     return {"requestBody": {"required": False, "content": content}}
 
 
-@router.post(**_route("start", "Start a draft"))
+@router.post(**_route("start", "Start a draft", "Start"))
 async def start_tree(
     request: Request, tree: TreeId, caller: Submitter, if_match: IfMatch = None
 ) -> Response:
     """It cannot be changed any more. Starting twice changes nothing."""
     server: Server = request.app.state.server
-    await optional(request, Reason)
+    body = await optional(request, Start)
+    hooks = hooks_of(body.webhooks)
     view = await server.visible_tree(tree, caller)
     wanted = version_of(if_match)
     if wanted is not None and wanted != view.version:
         raise VersionMismatch(tree, wanted, view.version)
-    version = await start(server.store, tree, drive=server.engine is not None)
+    version = await start(server.store, tree, drive=server.engine is not None, hooks=hooks)
     return Json(Accepted(tree, version), 202, etag=version)
 
 

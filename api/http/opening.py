@@ -19,6 +19,7 @@ from ..stores import Store
 from ..wiring.serving import tokens_of
 from .access import Access, Known
 from .boundary import names_of
+from .hooks import delivering
 from .server import Server
 
 log = logging.getLogger("aipartnerupflow.api")
@@ -86,7 +87,7 @@ async def opened(
     engine: bool = True,
     paused: bool = False,
 ) -> AsyncIterator[Server]:
-    """A server with its engine, which goes on with every interrupted tree.
+    """A server with its engine, which goes on with every interrupted tree, and with webhooks.
 
     On leaving, streams end, and the trees that still run are released: resumable at once.
     """
@@ -100,6 +101,7 @@ async def opened(
             store, access_of(settings, store, token), engine=driving,
             max_streams=settings.max_streams,
         )  # fmt: skip
+        await stack.enter_async_context(delivering(settings, store))
         stack.callback(server.hub.close)
         stack.callback(server.stopping.set)
         if driving is not None:

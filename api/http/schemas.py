@@ -9,9 +9,11 @@ from msgspec import Meta
 
 from ... import __version__
 from ...domain.policies import WrittenPolicy
+from ...domain.webhooks import MAX_HOOKS
 from ..documents import TaskDocument, TaskInFull, TreeDocument
 from ..problems import Problem
 from ..submitting import Submitted
+from ..webhooks import WrittenHook
 from ..wiring import ExecutorInfo
 from . import commands
 
@@ -27,6 +29,7 @@ _NAMES: Final = {
     "TaskInFull": "Task",
     "TaskDocument": "TaskSummary",
     "_NewTask": "NewTask",
+    "WrittenHook": "Webhook",
     "DependencyDocument": "Dependency",
     "AttemptDocument": "Attempt",
     "ExecutorInfo": "Executor",
@@ -81,6 +84,12 @@ _WRITTEN: Final[dict[str, Any]] = {
                         "type": "boolean",
                         "default": True,
                         "description": "False: it stays a draft.",
+                    },
+                    "webhooks": {
+                        "type": "array",
+                        "maxItems": MAX_HOOKS,
+                        "items": {"$ref": _REF.format(name="Webhook")},
+                        "description": "Are told of its events, until it settles.",
                     },
                     "demo": {
                         "type": "boolean",
@@ -186,7 +195,8 @@ def components() -> dict[str, Any]:
     """All schemas by name."""
     kinds = (
         TreeDocument, TaskDocument, TaskInFull, Submitted, Problem, ExecutorInfo, _NewTask,
-        commands.Reason, commands.Rerun, commands.Signal, commands.Accepted,
+        WrittenHook, commands.Start, commands.Reason, commands.Rerun, commands.Signal,
+        commands.Accepted,
     )  # fmt: skip
     _, made = msgspec.json.schema_components(kinds, ref_template=_REF)
     found = {_NAMES.get(name, name): _renamed(schema) for name, schema in made.items()}

@@ -65,7 +65,7 @@ RETURNING id
 
 -- name: advance_webhook
 UPDATE webhook
-SET seen = %(seen)s, attempts = 0, missed = %(missed)s,
+SET seen = %(seen)s, attempts = 0, missed = %(missed)s, leased = %(until)s,
     problem = coalesce(%(problem)s::text, problem)
 WHERE id = %(id)s AND holder = %(holder)s AND state = 'open'
 RETURNING id
@@ -74,6 +74,11 @@ RETURNING id
 UPDATE webhook
 SET attempts = %(attempts)s, due = %(due)s, leased = 0, holder = '',
     problem = coalesce(%(problem)s::text, problem)
+WHERE id = %(id)s AND holder = %(holder)s AND state = 'open'
+RETURNING id
+
+-- name: release_webhook
+UPDATE webhook SET due = %(due)s, leased = 0, holder = ''
 WHERE id = %(id)s AND holder = %(holder)s AND state = 'open'
 RETURNING id
 

@@ -60,7 +60,8 @@ RETURNING id
 
 -- name: advance_webhook
 UPDATE webhook
-SET seen = :seen, attempts = 0, missed = :missed, problem = coalesce(:problem, problem)
+SET seen = :seen, attempts = 0, missed = :missed, leased = :until,
+    problem = coalesce(:problem, problem)
 WHERE id = :id AND holder = :holder AND state = 'open'
 RETURNING id
 
@@ -68,6 +69,11 @@ RETURNING id
 UPDATE webhook
 SET attempts = :attempts, due = :due, leased = 0, holder = '',
     problem = coalesce(:problem, problem)
+WHERE id = :id AND holder = :holder AND state = 'open'
+RETURNING id
+
+-- name: release_webhook
+UPDATE webhook SET due = :due, leased = 0, holder = ''
 WHERE id = :id AND holder = :holder AND state = 'open'
 RETURNING id
 

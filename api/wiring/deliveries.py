@@ -1,0 +1,33 @@
+"""The delivery of webhooks, put together."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from ... import __version__
+from ...adapters.clock import SystemClock
+from ...adapters.net.guard import Guard
+from ...adapters.net.http import Http
+from ...adapters.webhooks.delivery import Body, Deliveries, Pace
+from ...adapters.webhooks.posting import Poster
+from ..stores import Store
+from . import new_id
+from .serving import outbox_of
+
+AGENT = f"aipartnerupflow/{__version__}"
+
+
+@asynccontextmanager
+async def deliveries_of(
+    store: Store, *, secret: bytes, private: Iterable[str], body: Body, pace: Pace | None = None
+) -> AsyncIterator[Deliveries]:
+    """Delivers what is to be told of a store. Raises `InvalidInput` for a wrong ``private``."""
+    clock = SystemClock()
+    http = Http(Guard(private))
+    try:
+        yield Deliveries(
+            outbox=outbox_of(store), journal=store.journal, reads=store.reads, feed=store.feed,
+            clock=clock, post=Poster(http, secret, clock, AGENT), body=body, name=new_id(),
+            pace=pace or Pace(),
+        )  # fmt: skip
+    finally:
+        await http.close()
