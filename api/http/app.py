@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..rpc import routes as rpc
 from . import answers, commands, docs, events, schemas, streams, system, tasks, trees
 from .access import Needs
 from .boundary import Boundary
@@ -17,7 +18,7 @@ from .server import Server
 
 PUBLIC: Final = frozenset({"livez", "readyz", "docs", "docs_asset", "docs_problem", "openapi"})
 """The routes that anybody may call, by name. `readyz` tells its reasons to callers only."""
-LARGE: Final = frozenset({"/v1/trees"})
+LARGE: Final = frozenset({"/v1/trees"}) | rpc.LARGE
 """Paths whose bodies may be as large as a tree."""
 
 Opening = Callable[[], AbstractAsyncContextManager[Server]]
@@ -41,7 +42,7 @@ def create_app(opening: Opening, *, hosts: Collection[str]) -> FastAPI:
     )  # fmt: skip
     app.state.public = PUBLIC
     answers.install(app)
-    for module in (trees, tasks, events, streams, commands, system, docs):
+    for module in (trees, tasks, events, streams, commands, system, rpc, docs):
         app.router.routes.extend(module.router.routes)  # as they are, so that all can be looked at
     schemas.describe(app)
     require_scopes(app.routes)

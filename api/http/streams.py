@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, WebSocket
@@ -41,7 +41,7 @@ Lines = AsyncGenerator[Sequence[Line], None]
 
 
 class EventStream(Response):
-    """Sends lines as they come, until the client goes, or is too slow for too long."""
+    """Sends lines as they come, until they end, or the client goes, or is too slow for too long."""
 
     media_type = "text/event-stream"
 
@@ -79,12 +79,18 @@ class EventStream(Response):
         try:
             async with aclosing(_with_beats(self._lines)) as rounds:
                 async for lines in rounds:
-                    body = b"".join(map(_frame, lines)) if lines else BEAT
+                    body = b"".join(map(self.frame, lines)) if lines else BEAT
                     async with asyncio.timeout(SLOW):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
                     last = lines[-1].mark if lines else last
         except TimeoutError:
             await self._drop(scope, send, last)
+        else:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def frame(self, line: Line) -> bytes:
+        """One event as it is sent."""
+        return b"id: %d\nevent: %b\ndata: %b\n\n" % (line.mark, line.topic.encode(), line.data)
 
     async def _drop(self, scope: ASGIScope, send: Send, last: int) -> None:
         """What is not taken is not kept: a hint where to go on, then the end."""
@@ -118,16 +124,16 @@ async def _with_beats(lines: Lines) -> Lines:
             if not done:
                 yield ()
                 continue
-            yield following.result()
+            try:
+                some = following.result()
+            except StopAsyncIteration:
+                return
+            yield some
             following = asyncio.ensure_future(anext(lines))
     finally:
         following.cancel()
         await asyncio.wait({following})
         await lines.aclose()
-
-
-def _frame(line: Line) -> bytes:
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (line.mark, line.topic.encode(), line.data)
 
 
 def _after(connection: Any, after: int | None, now: int) -> int:
@@ -213,12 +219,14 @@ async def _serve(socket: WebSocket, server: "Server", caller: Caller, lines: Lin
     try:
         await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
         if sending.done() and not gone.done():
-            sending.result()
+            with suppress(WebSocketDisconnect):  # it went while we sent
+                sending.result()
     except asyncio.CancelledError:
         if not server.stopping.is_set():
             raise
         await _stop(sending)
-        await socket.close(1012, "the server ends; go on elsewhere, or later")
+        with suppress(WebSocketDisconnect):  # uvicorn closes too, and may have been first
+            await socket.close(1012, "the server ends; go on elsewhere, or later")
     finally:
         await _stop(gone, sending)
 
@@ -244,11 +252,8 @@ def _message(line: Line) -> str:
 
 async def _closed(socket: WebSocket) -> None:
     """Nothing is expected from the client; what it sends is dropped."""
-    try:
-        while True:
-            await socket.receive_text()
-    except (WebSocketDisconnect, KeyError, RuntimeError):
-        return
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
 
 
 async def _follow_by_socket(

@@ -1,0 +1,90 @@
+"""One call while it is carried out: who calls, what is given, how long they would wait."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Raw, UnsetType
+
+from ...domain.errors import NotFound
+from ...projections.views import TaskView
+from ..http.access import Caller, Scope
+from ..http.server import Server
+from .documents import OVER
+from .errors import Code, RpcError
+from .parameters import Given, usable
+
+if TYPE_CHECKING:
+    from ..stores import Store
+
+
+NOBODY: Final = "\0"
+"""Who owns nothing."""
+
+
+class Call:
+    """What every method gets. ``until`` is by the loop's clock; ``alone``: not one of a batch."""
+
+    def __init__(
+        self, server: Server, caller: Caller, params: Raw | UnsetType, *, until: float, alone: bool
+    ) -> None:
+        self.server = server
+        self.caller = caller
+        self.params = params
+        self.until = until
+        self.alone = alone
+
+    @property
+    def store(self) -> "Store":
+        """The store."""
+        return self.server.store
+
+    def given(self) -> Given:
+        """The parameters by name."""
+        return Given(self.params)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that are left."""
+        return max(self.until - asyncio.get_running_loop().time(), 0.0)
+
+    async def task(self, id: str) -> TaskView:
+        """Raises `NotFound`, also for what is somebody else's."""
+        return await self.server.visible_task(usable(id), self.caller)
+
+    async def maybe_task(self, id: str) -> TaskView | None:
+        """The same, or None."""
+        try:
+            return await self.task(id)
+        except NotFound:
+            return None
+
+    def require(self, scope: Scope, field: str = "method") -> None:
+        """Raises `RpcError` where the token has not this scope."""
+        if self.caller.scope < scope:
+            reason = (
+                f"this needs the scope {scope.name.lower()}; the token has "
+                f"{self.caller.scope.name.lower()}"
+            )
+            raise RpcError.of(Code.UNAUTHORIZED, field, reason)
+
+    def owner(self, user_id: str | None) -> str | None:
+        """Whose tasks to look for: one's own, or, for admins, anybody's or all; or `NOBODY`'s."""
+        if self.caller.sees_all:
+            return user_id
+        return self.caller.user if user_id in (None, self.caller.user) else NOBODY
+
+    async def over(self, id: str) -> TaskView:
+        """The task once it has ended, or as it stands when patience is at its end."""
+        position = self.store.journal.position()
+        view = await self.task(id)
+        while view.status not in OVER and self.patience and not self.server.stopping.is_set():
+            stopping = asyncio.ensure_future(self.server.stopping.wait())
+            changed = asyncio.ensure_future(self.store.feed.changed(position))
+            waiting = {stopping, changed}
+            await asyncio.wait(waiting, timeout=self.patience, return_when=asyncio.FIRST_COMPLETED)
+            for each in waiting:
+                each.cancel()
+            await asyncio.wait(waiting)
+            position = self.store.journal.position()
+            view = await self.task(id)
+        return view
