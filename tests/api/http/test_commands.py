@@ -48,6 +48,14 @@ async def tasks(api: Api, id: str) -> dict[str, dict[str, Any]]:
     return {task["key"]: task for task in page["items"]}
 
 
+async def until_task(api: Api, id: str, key: str, status: str) -> None:
+    for _ in range(1_000):
+        if (await tasks(api, id))[key]["status"] == status:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{key} does not become {status}")
+
+
 async def status(api: Api, id: str) -> str:
     found: str = (await api.admin.get(f"/v1/trees/{id}")).json()["status"]
     return found
@@ -82,8 +90,7 @@ async def test_a_paused_tree_starts_nothing_until_it_is_unpaused(each_api: Api, 
     await done(each_api, f"trees/{id}/pause", {"reason": "lunch"})
     assert (await each_api.admin.get(f"/v1/trees/{id}")).json()["paused"] is True
     work.open_gate()
-    while (await tasks(each_api, id))["a"]["status"] != "completed":
-        await asyncio.sleep(0.01)
+    await until_task(each_api, id, "a", "completed")
     assert (await tasks(each_api, id))["b"]["status"] == "pending"
     await done(each_api, f"trees/{id}/unpause")
     await each_api.store.settled(id)
@@ -278,8 +285,7 @@ async def test_a_slow_owner_is_not_waited_for_and_its_answer_is_found_later(
     with program(place / "other", "--store", dsn) as owner:
         body = tree({"key": "a", "name": "signal", "inputs": {"name": "go"}})
         id = await submit(api, body)
-        while (await tasks(api, id))["a"]["status"] != "in_progress":
-            await asyncio.sleep(0.02)
+        await until_task(api, id, "a", "in_progress")
         quick = await order(api, f"trees/{id}/pause")
         assert (quick.status_code, quick.json().get("command")) == (202, None)
         owner.send(signal.SIGSTOP)
@@ -297,7 +303,9 @@ async def test_a_slow_owner_is_not_waited_for_and_its_answer_is_found_later(
         assert stranger.status_code == 404
         owner.send(signal.SIGCONT)
         assert (await refused).status_code == 412
-        while (told := (await api.admin.get(place_of)).json())["state"] == "open":
+        for _ in range(500):
+            if (told := (await api.admin.get(place_of)).json())["state"] != "open":
+                break
             await asyncio.sleep(0.02)
         assert told["state"] == "done"
         assert (await api.admin.get(f"/v1/trees/{id}")).json()["version"] >= told["version"]
