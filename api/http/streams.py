@@ -226,6 +226,7 @@ async def _serve(socket: WebSocket, server: "Server", caller: Caller, lines: Lin
             raise
         await _stop(sending)
         with suppress(WebSocketDisconnect):  # uvicorn closes too, and may have been first
+            with suppress(RuntimeError):  # the library may have closed it first
             await socket.close(1012, "the server ends; go on elsewhere, or later")
     finally:
         await _stop(gone, sending)
