@@ -225,8 +225,7 @@ async def _serve(socket: WebSocket, server: "Server", caller: Caller, lines: Lin
         if not server.stopping.is_set():
             raise
         await _stop(sending)
-        with suppress(WebSocketDisconnect):  # uvicorn closes too, and may have been first
-            with suppress(RuntimeError):  # the library may have closed it first
+        with suppress(WebSocketDisconnect, RuntimeError):  # uvicorn may have closed it first
             await socket.close(1012, "the server ends; go on elsewhere, or later")
     finally:
         await _stop(gone, sending)
