@@ -177,6 +177,8 @@ class Http:
             raise TargetRefused("its URL is none") from error
         if request.url.scheme not in ("http", "https") or not request.url.host:
             raise TargetRefused("its URL is not http or https")
+        if request.url.port == 0:  # the library would take the usual one
+            raise TargetRefused("its port is none: a port is 1 to 65535")
         if request.url.userinfo:
             raise TargetRefused("its URL holds a user or password, which belongs into a header")
         return request
