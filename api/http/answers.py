@@ -1,6 +1,7 @@
 """Answers: JSON as all faces give it, and problem documents (RFC 9457) for whatever goes wrong."""
 
 import logging
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from ...domain.errors import ApflowError, StoreError
 from ..problems import Detail, Problem, page, problem
@@ -18,13 +20,14 @@ from .access import Forbidden, Unauthenticated
 log = logging.getLogger("aipartnerupflow.api")
 
 PROBLEM: Final = "application/problem+json"
+_TRACE: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 TITLES: Final = {
     400: ("bad-request", "The request cannot be read"),
     401: ("unauthenticated", "Nobody that this server knows"),
     403: ("forbidden", "Not allowed"),
-    404: ("not-found", "There is nothing here"),
+    404: ("no-such-path", "There is nothing here"),
     405: ("method-not-allowed", "Not with this method"),
     406: ("not-acceptable", "Not in that form"),
     408: ("request-timeout", "The request came too slowly"),
@@ -103,9 +106,7 @@ def trace_of(request: Request) -> str:
     found: str | None = request.scope.get("apflow.trace")
     if found is None:
         parts = request.headers.get("traceparent", "").split("-")
-        usable = (
-            len(parts) == 4 and len(parts[1]) == 32 and parts[1].strip("0123456789abcdef") == ""
-        )
+        usable = len(parts) == 4 and _TRACE.fullmatch(parts[1])
         found = request.scope["apflow.trace"] = parts[1] if usable else secrets.token_hex(16)
     return found
 
@@ -135,13 +136,23 @@ async def _ours(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     detail = {
         404: "no such path; /docs lists what there is",
         405: "this path has other methods; see the Allow header",
     }.get(error.status_code, str(error.detail))
-    return ProblemResponse(
-        told(error.status_code, detail, trace=trace_of(request)), error.headers or {}
-    )
+    return ProblemResponse(told(error.status_code, detail, trace=trace_of(request)), headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """What can be done with a path, by all of its routes."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return found
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

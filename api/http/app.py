@@ -21,6 +21,9 @@ PUBLIC: Final = frozenset({"livez", "readyz", "docs", "docs_asset", "docs_proble
 LARGE: Final = frozenset({"/v1/trees"}) | rpc.LARGE
 """Paths whose bodies may be as large as a tree."""
 
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that are counted by name: a client may send any word."""
+
 Opening = Callable[[], AbstractAsyncContextManager[Server]]
 
 
@@ -97,4 +100,5 @@ class Counted:
                 route = scope.get("route")
                 path = route.path if isinstance(route, APIRoute | WebSocketRoute) else "other"
                 took = time.perf_counter() - begun
-                server.metrics.took(scope["method"], path, status, took)
+                method = scope["method"] if scope["method"] in METHODS else "other"
+                server.metrics.took(method, path, status, took)
