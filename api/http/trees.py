@@ -2,15 +2,16 @@
 
 import asyncio
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from ...domain.errors import InvalidInput
+from ...domain.errors import ApflowError, InvalidInput
 from ...projections.views import TaskView, TreeView
-from ..documents import Page, task_document, tree_document
+from ..documents import Page, TreeDocument, task_document, tree_document
 from ..submitting import Submitted, parse, request_of, submit
 from ..times import instant
 from ..wiring.serving import Past, past
@@ -20,6 +21,7 @@ from .bodies import json_body
 from .boundary import MAX_TREE
 from .idempotency import once
 from .parameters import (
+    ID_PATTERN,
     NOT_MODIFIED,
     At,
     AtVersion,
@@ -40,6 +42,8 @@ Reader = Annotated[Caller, Depends(Needs(Scope.READ))]
 Submitter = Annotated[Caller, Depends(Needs(Scope.SUBMIT))]
 Status = Literal["pending", "in_progress", "completed", "failed", "cancelled"]
 MAX_WAIT: Final = 60.0
+LIKE: Final = 1_000
+"""So many ids of a common beginning are looked at for one's own."""
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
 
 
@@ -103,12 +107,24 @@ def wait_of(prefer: str | None) -> float:
 async def settled_within(server: "Server", id: str, seconds: float) -> TreeView:
     """The tree once it has settled, or as it stands after so long, or when the server stops."""
     stopping = asyncio.ensure_future(server.stopping.wait())
-    settled = asyncio.ensure_future(server.store.settled(id))
+    settled = asyncio.ensure_future(_settled(server, id))
     await asyncio.wait({stopping, settled}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for task in (stopping, settled):
         task.cancel()
     await asyncio.wait({stopping, settled})
     return await server.call(server.store.tree, id)
+
+
+async def _settled(server: "Server", id: str) -> None:
+    """The engine that drives a tree knows when; else the store is looked at after each commit."""
+    actor = None if server.engine is None else server.engine.actors.get(id)
+    if actor is None:
+        await server.store.settled(id)
+        return
+    try:
+        await asyncio.shield(actor.waiter())
+    except ApflowError:  # it was let go of: what it stands at is the answer
+        return
 
 
 @router.get(
@@ -140,6 +156,10 @@ async def list_trees(
         str | None, Query(max_length=40, description="Created before then (RFC 3339).")
     ] = None,
     draft: Annotated[bool, Query(description="Only what was not submitted.")] = False,
+    id_prefix: Annotated[
+        str | None,
+        Query(pattern=ID_PATTERN, description="Whose ids begin so, by id; only `limit` counts."),
+    ] = None,
     after: Annotated[
         str | None,
         Query(max_length=18, pattern=r"^[0-9]+$", description="`next` of the last page."),
@@ -148,6 +168,9 @@ async def list_trees(
 ) -> Response:
     """A page of trees; `next`, also as a `Link`, leads to the one after it."""
     server: Server = request.app.state.server
+    if id_prefix is not None:
+        own = await asyncio.to_thread(_beginning, server, id_prefix, caller, limit)
+        return Json(Page(own, None))
     wanted = {
         "status": status, "owner": user if caller.sees_all else caller.user, "name": name,
         "executor": executor, "error": error, "phase": "draft" if draft else None,
@@ -163,6 +186,15 @@ async def list_trees(
     cursor = str(found[-1].num) if more else None
     headers = link_to_next(request, cursor)
     return Json(Page([tree_document(view) for view in found], cursor), headers=headers)
+
+
+def _beginning(server: "Server", prefix: str, caller: Caller, limit: int) -> list[TreeDocument]:
+    """Those that the caller may see; of others' no more than `LIKE` stand between. Blocking."""
+    reads = server.store.reads
+    ids = reads.ids_like(prefix, limit if caller.sees_all else LIKE)
+    views = filter(None, map(reads.tree, ids))
+    own = (tree_document(view) for view in views if caller.may_see(view.user_id))
+    return list(islice(own, limit))
 
 
 @router.get(
