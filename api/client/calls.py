@@ -9,6 +9,8 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, Raw
 
+from ...domain.errors import NotFound
+from ...domain.specs import is_id
 from ..documents import (
     Accepted,
     CommandState,
@@ -211,7 +213,7 @@ def signal(
 
 def command(id: str) -> Call[CommandState]:
     """What became of a command that another engine had to carry out."""
-    return _get(f"/v1/commands/{_segment(id)}", CommandState)
+    return _get("/v1/commands/" + _id("command", id), CommandState)
 
 
 def why(id: str) -> Call[list[Why]]:
@@ -231,7 +233,7 @@ def executors() -> Call[list[ExecutorDocument]]:
 
 def executor(id: str) -> Call[ExecutorDocument]:
     """One of them, with its schemas."""
-    return _get(f"/v1/executors/{_segment(id)}", ExecutorDocument)
+    return _get("/v1/executors/" + quote(id, safe=""), ExecutorDocument)
 
 
 def health() -> Call[Health]:
@@ -245,16 +247,18 @@ def alive() -> Call[Health]:
 
 
 def _tree(id: str, *rest: str) -> str:
-    return "/".join(("/v1/trees", _segment(id), *rest))
+    return "/".join(("/v1/trees", _id("tree", id), *rest))
 
 
 def _task(id: str, *rest: str) -> str:
-    return "/".join(("/v1/tasks", _segment(id), *rest))
+    return "/".join(("/v1/tasks", _id("task", id), *rest))
 
 
-def _segment(id: str) -> str:
-    """An id as one part of a path, whatever it is."""
-    return quote(id, safe="") if id.strip(".") else "%2E" * len(id) or "%20"
+def _id(what: str, id: str) -> str:
+    """As a part of a path. Raises `NotFound` for what cannot be an id."""
+    if not is_id(id):
+        raise NotFound(what, id)
+    return id if id.strip(".") else id.replace(".", "%2E")
 
 
 def _items(call: Call[Some[T]]) -> Call[list[T]]:

@@ -39,7 +39,7 @@ def target_of(url: str | None, token: str | None) -> Target:
     """
     if url is not None and token is not None:
         return Target(checked(url), token)
-    settings: Any = importlib.import_module("...settings", __package__).load_settings()
+    settings: Any = importlib.import_module("..settings", __package__).load_settings()
     if token is None and settings.server_token is not None:
         token = settings.server_token.get_secret_value()
     return found(url or settings.server_url, token, settings.state_dir)

@@ -109,6 +109,21 @@ def test_a_tree_is_json_or_values_in_any_of_its_shapes(written: Any, ask: Ask) -
     assert ask("task", plain.tasks["a"]).status == "completed"
 
 
+def test_trees_are_found_by_the_beginning_of_their_ids_but_nobody_elses(server: Threaded) -> None:
+    with Client(server.url, server.token) as admin:
+        for id in ("pre-c", "pre-a", "other"):
+            admin.submit([{"id": id, "key": "a", "name": "give"}], start=False)
+
+        def found(client: Client, page: int = 10) -> list[str]:
+            return [t.id for t in client.send(calls.trees(id_prefix="pre-", page=page)).items]
+
+        assert (found(admin), found(admin, 1)) == (["pre-a", "pre-c"], ["pre-a"])
+        with Client(server.url, make_token(server.store, "ann", "submit")) as ann:
+            assert found(ann) == []
+            ann.submit([{"id": "pre-b", "key": "a", "name": "give"}], start=False)
+            assert found(ann) == ["pre-b"]
+
+
 def test_results_and_events_come_as_values(ask: Ask) -> None:
     given = {"key": "a", "name": "give", "inputs": {"value": {"n": 1.50}}}
     done = ask("submit", tree(given), wait=10)
@@ -182,8 +197,9 @@ def test_whoever_waits_too_long_is_told(ask: Ask) -> None:
 
 @pytest.mark.parametrize("id", ["nobody", "..", ".", "a/b", "a?b#c", ""])
 def test_what_there_is_not_is_not_found_whatever_its_name(id: str, ask: Ask) -> None:
-    with pytest.raises((NotFound, InvalidInput)):
-        ask("tree", id)
+    for method in ("tree", "task", "command", "cancel"):
+        with pytest.raises(NotFound):
+            ask(method, id)
 
 
 def test_problems_are_errors_of_their_kind_and_carry_the_document(client: Client) -> None:

@@ -131,7 +131,8 @@ def test_a_stream_is_read_in_whatever_parts_it_comes(size: int) -> None:
         b"retry: 1000\n\n: still here\n\nid: 1\nevent: a\ndata: {}\n\n"
         b"event: dropped\r\ndata: x\r\ndata:y\r\n\r\nid: 2\nevent: cut\ndata: {"
     )
-    lines, found = Lines(), []
+    lines = Lines()
+    found: list[tuple[bytes, bytes]] = []
     for at in range(0, len(text), size):
         found += lines.take(text[at : at + size])
     assert found == [(b"a", b"{}"), (b"dropped", b"x\ny")]
