@@ -21,6 +21,9 @@ from .documents import Submitted as Submitted
 from .stores import Store
 from .webhooks import WrittenHook, announced, hooks_of, register
 
+FEW = 500
+"""So many tasks are looked at in the loop's own thread."""
+CREATING = ("tree.created", "tasks.added", "tree.submitted")
 _raws = msgspec.json.Decoder(list[Raw])
 
 
@@ -96,7 +99,7 @@ async def submit(
     is that of another task of the same owner, or `InvalidGraph` with all faults.
     """
     if request is not None:
-        found = await asyncio.to_thread(of_request, store, request)
+        found = await store.look(of_request, store, request)
         if found is not None:
             return found
     registered = store.executors.module_of if written.start else None
@@ -106,24 +109,24 @@ async def submit(
     elif intake.owner not in (None, owner):
         message = "its tasks name another user_id than the caller's; leave it out"
         raise InvalidGraph([Fault("other_owner", "", message)])
-    await _require_new(store, intake, owner)
+    if intake.given:
+        await _require_new(store, intake.given, owner)
     hooks = (*hooks, *hooks_of(written.webhooks))
     try:
         async with announced(store, hooks, request) as request:
-            tree = await _make(store, written, intake, owner, request, drive)
+            return await _make(store, written, intake, owner, request, drive)
     except KeyTaken:
         assert request is not None
         found = await asyncio.to_thread(of_request, store, request)
         if found is None:
             raise
         return found
-    return await asyncio.to_thread(submitted, store, tree)
 
 
-async def _require_new(store: Store, intake: Intake, owner: str | None) -> None:
+async def _require_new(store: Store, ids: Sequence[str], owner: str | None) -> None:
     """Ids that others use are replaced by fresh ones; one's own are a mistake to be told of."""
-    ids = [spec.id for spec in intake.specs]
-    found = await asyncio.to_thread(store.reads.owner_and_tree, ids)
+    look = store.look if len(ids) <= FEW else asyncio.to_thread
+    found = await look(store.reads.owner_and_tree, ids)
     if own := [id for id, (of, _) in found.items() if of == owner]:
         raise IdTaken(own)
 
@@ -142,7 +145,7 @@ async def _make(
     owner: str | None,
     request: Request | None,
     drive: bool,
-) -> str:
+) -> Submitted:
     root = next((spec for spec in intake.specs if spec.parent is None), None)
     name = written.name or ("" if root is None else root.name)
     engine = store.running_engine() if drive else None
@@ -150,17 +153,20 @@ async def _make(
     if not written.start:
         made = Intake(intake.specs, owner)
         tree = await asyncio.to_thread(store.create_draft, made, name, settings, request)
-        return tree.id
+        return await asyncio.to_thread(submitted, store, tree.id)
     if engine is None:
         tree = await asyncio.to_thread(
             store.unclaimed.create,
             intake.specs, name=name, owner=owner, options=settings, request=request,
         )  # fmt: skip
-        return tree.id
+        return await asyncio.to_thread(submitted, store, tree.id)
     actor = await create(
         engine, NewTree(intake.specs, name, owner, settings, request), store.new_id
     )
-    return actor.tree.id
+    assert actor.submission is not None, "it was submitted with its creation"
+    version, at = actor.submission
+    tasks = {task.spec.label: task.spec.id for task in actor.tree.live()}
+    return Submitted(actor.tree.id, name, version, False, owner, at, tasks)
 
 
 async def start(
@@ -202,18 +208,20 @@ def of_request(store: Store, request: Request) -> Submitted | None:
 
 
 def submitted(store: Store, id: str) -> Submitted:
-    """The tree as its own command left it: up to its submission, else as it was created."""
+    """The tree as its own command left it: submitted, or else a draft as it was created."""
     version, tasks = 0, dict[str, str]()
     created: TreeCreated | None = None
     draft = True
-    for recorded in store.journal.read(id):
+    for recorded in store.reads.history(id, topics=CREATING):
         event = recorded.event
         if isinstance(event, TreeCreated):
             created = event
+        elif created is None or event.at != created.at:
+            break  # another command's
         elif isinstance(event, TreeSubmitted):
             draft, version = False, recorded.version
             break
-        elif not isinstance(event, TasksAdded) or created is None or event.at != created.at:
+        elif not isinstance(event, TasksAdded):
             break
         version = recorded.version
         tasks.update((spec.label, spec.id) for spec in event.specs)

@@ -31,10 +31,14 @@ NewId = Callable[[], str]
 
 
 class Intake(Struct, frozen=True):
-    """What was read: specifications in the order written, and the owner, if one was named."""
+    """What was read: specifications in the order written, and the owner, if one was named.
+
+    ``given`` are the ids that the client chose.
+    """
 
     specs: tuple[TaskSpec, ...]
     owner: str | None
+    given: tuple[str, ...] = ()
 
 
 def read(
@@ -123,7 +127,10 @@ class _Reader:
         if self.faults:
             more = [] if self.alone else self._graph_faults(specs, registered)
             raise InvalidGraph([*self.faults, *more])
-        return Intake(specs, owners.pop() if owners else None)
+        given = tuple(
+            id for (task, _), id in zip(self.written, self.ids, strict=True) if task.id == id
+        )
+        return Intake(specs, owners.pop() if owners else None, given)
 
     def _graph_faults(
         self, specs: tuple[TaskSpec, ...], registered: Registered | None

@@ -45,6 +45,8 @@ class Actor:
         self.ripe: set[int] = set()
         self.preparing: dict[int, tuple[asyncio.Task[None], tuple[Key, ...]]] = {}
         self.observers: list[Observer] = list(observers)
+        self.submission: tuple[int, str] | None = None
+        """The version and the time of ``tree.submitted``, where that was decided here."""
         self._over: asyncio.Future[str] | None = None
         self._ended: str | ApflowError | None = None
 

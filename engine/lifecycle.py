@@ -145,6 +145,7 @@ def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool, demo: bool =
     asked = turn.stamp_for(actor, "user")
     actor.apply(submission(engine.executors, tree, asked, strict=strict, demo=demo))
     require_waitable(engine.executors, tree)
+    actor.submission = tree.version, asked.at
     actor.apply(decide.claim(tree, engine.name, turn.stamp(actor)))
 
 

@@ -58,8 +58,8 @@ def configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app, host=settings.host, port=settings.port, http=BoundedProtocol,
         ws="websockets-sansio", ws_max_size=MAX_MESSAGE, lifespan="on", log_config=None,
-        access_log=False, server_header=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=GRACE,
+        access_log=False, server_header=False, proxy_headers=False, backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=GRACE,
     )  # fmt: skip
 
 
