@@ -67,6 +67,8 @@ class Attempt:
         self._next = asyncio.get_running_loop().time() + PROGRESS_INTERVAL
 
         def decision(turn: "Turn") -> tuple["Actor | None", None]:
+            if not self._actor.driven:  # lost since: what it held back must not be stored
+                return None, None
             facts = decide.progress(
                 self._actor.tree, self._task, self._attempt, fraction, message,
                 turn.stamp(self._actor), generation=self._generation,

@@ -289,3 +289,30 @@ async def test_a_commit_may_take_as_long_as_its_size_explains(bench: Bench) -> N
     assert bench.engine.health.degraded == ""
     await bench.submit([{"id": "s", "name": "noop"}])
     await big
+
+
+async def test_what_was_refused_is_not_stored_with_a_progress_that_comes_behind(
+    bench: Bench,
+) -> None:
+    """Told while the commit was under way, decided after the tree was dropped for its failure."""
+    ports: list[Any] = []
+
+    async def work(call: Call) -> None:
+        ports.append(call.port)
+        await asyncio.sleep(1e7)
+
+    bench.on("work", work)
+    actor = await bench.submit(one("work"))
+    bench.committer.mode, bench.committer.takes = "thread", 0.4
+    bench.journal.illness = StoreCorrupt("malformed")
+    asking = asyncio.create_task(bench.ask("pause"))
+    await asyncio.sleep(0.1)
+    await ports[0].progress(0.5, "")
+    await asyncio.sleep(0.2)
+    with pytest.raises(StoreCorrupt):
+        await asking
+    bench.journal.illness = None
+    await asyncio.sleep(5)
+    assert bench.topics()[-1] == "task.started"
+    with pytest.raises(StoreCorrupt):
+        await actor.waiter()
