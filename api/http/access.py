@@ -103,15 +103,15 @@ class Access:
         self._cache: dict[str, tuple[float, Caller]] = {}
         self._tickets: dict[str, tuple[float, Caller]] = {}
 
-    async def caller(self, connection: HTTPConnection) -> Caller:
-        """Raises `Unauthenticated`."""
+    async def caller(self, connection: HTTPConnection, *, ticket: bool = False) -> Caller:
+        """Who calls; ``ticket``: one will do. Raises `Unauthenticated`."""
         if self._open:
             return Caller("local", Scope.ADMIN, "open")
         header = connection.headers.get("authorization", "")
         if not header:
-            ticket = connection.query_params.get("ticket")
-            if ticket is not None:
-                return self._redeemed(ticket)
+            given = connection.query_params.get("ticket") if ticket else None
+            if given is not None:
+                return self._redeemed(given)
             raise Unauthenticated("this needs a token: send `Authorization: Bearer …`")
         if not header[: len(BEARER)].lower() == BEARER:
             raise Unauthenticated("Authorization has to be `Bearer`, followed by a token")
@@ -177,15 +177,19 @@ class Access:
 
 
 class Needs:
-    """The dependency by which a route says which scope it needs; gives the `Caller`."""
+    """The dependency by which a route says which scope it needs; gives the `Caller`.
 
-    def __init__(self, scope: Scope) -> None:
+    ``ticket``: it is a stream, for which a one-use ticket will do.
+    """
+
+    def __init__(self, scope: Scope, *, ticket: bool = False) -> None:
         self.scope = scope
+        self.ticket = ticket
 
     async def __call__(self, connection: HTTPConnection) -> Caller:
         """Raises `Unauthenticated`, `Forbidden`."""
         access: Access = connection.app.state.server.access
-        caller = await access.caller(connection)
+        caller = await access.caller(connection, ticket=self.ticket)
         if caller.scope < self.scope:
             raise Forbidden(
                 f"this needs the scope {self.scope.name.lower()}; the token has "

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
@@ -101,7 +102,7 @@ def told(
     )  # fmt: skip
 
 
-def trace_of(request: Request) -> str:
+def trace_of(request: HTTPConnection) -> str:
     """Its trace, by W3C Trace Context (``traceparent``), else a new one."""
     found: str | None = request.scope.get("apflow.trace")
     if found is None:
@@ -157,7 +158,7 @@ def _methods(request: Request) -> set[str]:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     """Parameters that do not fit. Their values are not repeated."""
-    assert isinstance(error, RequestValidationError)
+    assert isinstance(error, RequestValidationError | WebSocketRequestValidationError)
     errors = tuple(
         Detail("invalid", item["msg"], pointer="/" + "/".join(str(part) for part in item["loc"]))
         for item in error.errors()
@@ -178,4 +179,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ApflowError, _ours)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(WebSocketRequestValidationError, _invalid)
     app.add_exception_handler(Exception, _defect)

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .answers import ProblemResponse, told, trace_of
@@ -156,9 +156,6 @@ def _too_large(limit: int) -> str:
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, detail: str) -> None:
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": detail[:120]})
-        return
-    answer = ProblemResponse(
-        told(status, detail, trace=trace_of(Request(scope))), {"Connection": "close"}
-    )
+    trace = trace_of(HTTPConnection(scope))
+    answer = ProblemResponse(told(status, detail, trace=trace), {"Connection": "close"})
     await answer(scope, receive, send)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, WebSocket
 from starlette.responses import Response
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from ...domain.errors import ApflowError, InvalidInput
 from .access import Caller, Needs, Scope
@@ -29,6 +29,9 @@ RETRY: Final = b"retry: 1000\n\n"
 BEAT: Final = b": still here\n\n"
 
 router = APIRouter(tags=["streams"])
+
+Follower = Annotated[Caller, Depends(Needs(Scope.READ, ticket=True))]
+"""Or who has a ticket."""
 
 After = Annotated[
     int | None, Query(ge=0, le=2**62, description="Begin after this `id`, as Last-Event-ID does.")
@@ -160,7 +163,7 @@ _STREAM = described(
 async def stream_tree(
     request: Request,
     tree: TreeId,
-    caller: Annotated[Caller, Depends(Needs(Scope.READ))],
+    caller: Follower,
     after: After = None,
     types: Types = None,
 ) -> Response:
@@ -179,7 +182,7 @@ async def stream_tree(
 @router.get("/v1/stream", operation_id="stream_all", summary="Follow all trees", responses=_STREAM)
 async def stream_all(
     request: Request,
-    caller: Annotated[Caller, Depends(Needs(Scope.READ))],
+    caller: Follower,
     after: After = None,
     types: Types = None,
 ) -> Response:
@@ -272,14 +275,16 @@ async def _follow_by_socket(
         with server.stream(caller):
             await _serve(socket, server, caller, lines)
     except ApflowError as error:
-        await socket.close(1008, str(error)[:120])
+        if socket.application_state is WebSocketState.CONNECTING:
+            raise  # it is refused by a problem document, as elsewhere
+        await socket.close(1011, str(error)[:120])
 
 
 @router.websocket("/v1/trees/{tree}/ws")
 async def tree_by_socket(
     socket: WebSocket,
     tree: TreeId,
-    caller: Annotated[Caller, Depends(Needs(Scope.READ))],
+    caller: Follower,
     after: After = None,
     types: Types = None,
 ) -> None:
@@ -290,7 +295,7 @@ async def tree_by_socket(
 @router.websocket("/v1/ws")
 async def all_by_socket(
     socket: WebSocket,
-    caller: Annotated[Caller, Depends(Needs(Scope.READ))],
+    caller: Follower,
     after: After = None,
     types: Types = None,
 ) -> None:
