@@ -149,7 +149,7 @@ async def test_a_signal_without_an_id_gets_one(api: Api) -> None:
     assert (await tasks(api, id))["a"]["status"] == "completed"
 
 
-COMMANDS = (
+COMMANDS: tuple[tuple[str, Any], ...] = (
     ("trees/{tree}/cancel", {"reason": "x"}),
     ("trees/{tree}/pause", {}),
     ("trees/{tree}/unpause", {}),

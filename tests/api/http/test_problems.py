@@ -30,6 +30,7 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 async def test_every_kind_of_refusal_is_a_problem_document_with_a_page(api: Api) -> None:
     big = b'{"reason": "' + b"x" * (1 << 20) + b'"}'
     json_ = {"Content-Type": "application/json"}
+    packed = {"Content-Encoding": "br"}
     asked = [
         (401, api.nobody.get("/v1/trees")),
         (403, api.user("ann", "read").post("/v1/trees", json=tree("a"))),
@@ -42,7 +43,7 @@ async def test_every_kind_of_refusal_is_a_problem_document_with_a_page(api: Api)
         (412, api.admin.post("/v1/trees/draft/start", headers={"If-Match": '"9"'})),
         (413, api.admin.post("/v1/trees/draft/cancel", content=big, headers=json_)),
         (415, api.admin.post("/v1/trees", content=b"a=b", headers={"Content-Type": "text/plain"})),
-        (415, api.admin.post("/v1/trees", content=b"x", headers=json_ | {"Content-Encoding": "br"})),
+        (415, api.admin.post("/v1/trees", content=b"x", headers=json_ | packed)),
         (421, api.admin.get("/livez", headers={"Host": "example.org"})),
         (403, api.admin.post("/v1/trees", json=[], headers={"Origin": "http://example.org"})),
         (422, api.admin.post("/v1/trees", content=b"{", headers=json_)),

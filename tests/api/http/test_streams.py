@@ -228,7 +228,7 @@ def test_a_websocket_that_asks_wrongly_is_refused(socket_server: Threaded, query
 def test_a_last_event_id_that_is_none_is_refused(socket_server: Threaded, last: str) -> None:
     id = submit(socket_server, tree("a"))
     with socket_server.client() as client:
-        headers = {"Last-Event-ID": last.encode()}
+        headers = {b"Last-Event-ID": last.encode()}
         answer = client.get(f"/v1/trees/{id}/stream", headers=headers)
     assert answer.status_code == 422
 

@@ -56,7 +56,7 @@ async def test_every_attempt_of_a_retried_task_is_told(api: Api, work: Work) -> 
 async def test_a_task_is_read_as_it_stood(each_api: Api) -> None:
     ids = await submit(each_api, chain(2), **WAIT)
     last = (await each_api.admin.get(f"/v1/trees/{ids['tree']}")).json()
-    seen = []
+    seen: list[str] = []
     for version in range(1, last["version"] + 1):
         then = await task(each_api, ids["t1"], at_version=version)
         if not seen or seen[-1] != then["status"]:
