@@ -152,10 +152,12 @@ def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool, demo: bool =
 async def reopen(engine: Engine, command: Command) -> Done:
     """Carry out a re-run of a tree that has settled, and drive it from here on.
 
-    One transaction. Raises what refuses it.
+    One transaction. Raises what refuses it, `OwnedElsewhere` where the tree goes on already.
     """
     while True:
         tree = await asyncio.to_thread(load, engine.journal, command.tree)
+        if not tree.settled:
+            raise OwnedElsewhere(tree.id, tree.engine)
 
         def decision(turn: Turn, tree: Tree = tree) -> tuple[Actor, int]:
             _refuse_second(engine, tree)

@@ -17,7 +17,7 @@ from aipartnerupflow.engine.commands import Done, done_of
 from aipartnerupflow.engine.mail import Asked, Sender, decision_of
 from aipartnerupflow.engine.ports import Command
 from tests.support.bench import Bench, Node, fan, one, until
-from tests.support.works import Gate, endless, slow_to_stop
+from tests.support.works import Gate, broken, endless, slow_to_stop
 
 
 @pytest.fixture
@@ -212,6 +212,23 @@ async def test_a_command_for_a_tree_that_settled_before_it_was_read_is_refused(
     await until(lambda: bench.inbox.outcome(asked.command.id))
     with pytest.raises(InvalidTransition, match="has settled"):
         done_of(bench.inbox.outcome(asked.command.id) or b"")
+
+
+async def test_two_re_runs_that_lie_in_the_inbox_are_told_apart(bench: Bench) -> None:
+    """The second finds the tree running again, by the engine that reads it."""
+    bench.on("broken", broken)
+    assert await bench.run(one("broken")) == "failed"
+    bench.on("broken", endless)
+    commands = [bench.command("rerun") for _ in range(2)]
+    for command in commands:
+        bench.inbox.send(command)
+    bench.node.open_mail()
+    first, second = (command.id for command in commands)
+    await until(lambda: bench.inbox.outcome(first) and bench.inbox.outcome(second))
+    done_of(bench.inbox.outcome(first) or b"")
+    with pytest.raises(InvalidTransition, match="nothing of tree r is to be run again"):
+        done_of(bench.inbox.outcome(second) or b"")
+    assert len(bench.facts(e.TreeReopened)) == 1
 
 
 async def test_an_owner_that_only_seemed_to_be_dead_is_asked_after_all(

@@ -203,6 +203,22 @@ async def test_of_two_who_reopen_a_tree_one_drives_it(bench: Bench) -> None:
     assert isinstance(next(each for each in done if not hasattr(each, "version")), OwnedElsewhere)
 
 
+async def test_who_comes_second_does_not_take_it_from_an_engine_that_lives(bench: Bench) -> None:
+    """One task is still failed then, so that there would be something to repeat."""
+    bench.on("broken", broken)
+    tasks = [{"id": id, "name": "broken", "parent_id": "r"} for id in "ab"]
+    assert await bench.run([*fan(0), *tasks]) == "failed"
+    slow, quick = bench.node, bench.boot("engine-2")
+    slow.committer.mode, slow.committer.takes = "thread", 1
+    second = asyncio.create_task(reopen(slow.engine, bench.command("rerun")))
+    await asyncio.sleep(0.5)
+    bench.on("broken", endless)
+    await reopen(quick.engine, bench.command("rerun", way="from", tasks=["a"]))
+    with pytest.raises(OwnedElsewhere, match="engine-2"):
+        await second
+    assert [fact.engine for fact in bench.facts(e.TreeClaimed)] == ["engine-1", "engine-2"]
+
+
 async def test_a_crash_right_after_the_re_run_loses_nothing_of_it(bench: Bench) -> None:
     await failed(bench)
     await reopen(bench.engine, bench.command("rerun"))
