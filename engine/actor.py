@@ -57,6 +57,11 @@ class Actor:
             evolve(tree, fact)
         self.pending.extend(facts)
 
+    def answer(self, command: str, outcome: bytes) -> None:
+        """A command out of the inbox is carried out: its outcome is stored with what is pending."""
+        self.answered.append(Answered(command, outcome))
+        self.carried_out.add(command)
+
     def to_append(self) -> Append:
         """What is pending, as one append."""
         tree = self.tree

@@ -17,7 +17,7 @@ from ..domain.intake import NewId, fresh
 from ..domain.specs import Request, TaskSpec, TreeOptions
 from ..domain.tree import Tree
 from .actor import Actor, Observer
-from .commands import Done, decide_command, require_version
+from .commands import Done, decide_command, outcome_of, require_version
 from .engine import Engine
 from .loading import load
 from .ports import Command, Executors, OpenTree
@@ -149,10 +149,11 @@ def _submit(engine: Engine, turn: Turn, actor: Actor, strict: bool, demo: bool =
     actor.apply(decide.claim(tree, engine.name, turn.stamp(actor)))
 
 
-async def reopen(engine: Engine, command: Command) -> Done:
+async def reopen(engine: Engine, command: Command, *, left: bool = False) -> Done:
     """Carry out a re-run of a tree that has settled, and drive it from here on.
 
-    One transaction. Raises what refuses it, `OwnedElsewhere` where the tree goes on already.
+    One transaction, with its outcome where it was ``left`` in the inbox. Raises what refuses it,
+    `OwnedElsewhere` where the tree goes on already.
     """
     while True:
         tree = await asyncio.to_thread(load, engine.journal, command.tree)
@@ -168,6 +169,8 @@ async def reopen(engine: Engine, command: Command) -> Done:
             if missing := missing_executors(engine.executors, tree):
                 raise ExecutorMissing(tree.id, missing)
             version = tree.version
+            if left:
+                actor.answer(command.id, outcome_of(version))
             actor.apply(decide.claim(tree, engine.name, turn.stamp(actor)))
             engine.take_up(actor)
             return actor, version

@@ -144,8 +144,7 @@ def decision_of(engine: "Engine", command: Command, *, left: bool) -> "Decision"
             return actor, (actor.tree.version, False)
         actor.apply(facts)
         if left:
-            actor.answered.append(Answered(command.id, outcome_of(actor.tree.version)))
-            actor.carried_out.add(command.id)
+            actor.answer(command.id, outcome_of(actor.tree.version))
         return actor, (actor.tree.version, True)
 
     return decision
@@ -207,13 +206,16 @@ class Mailroom:
         return None if changed else outcome_of(version)
 
     async def _after_the_end(self, command: Command) -> bytes | None:
-        """What becomes of a command that came too late; None for a tree that others may drive."""
+        """What becomes of a command that came too late; None where that is stored with its events,
+        or left to whoever drives the tree.
+        """
         tree = await asyncio.to_thread(load, self._engine.journal, command.tree)
         if not tree.settled:
             return None
         try:
             if command.name == "rerun":
-                return outcome_of((await reopen(self._engine, command)).version)
+                await reopen(self._engine, command, left=True)
+                return None
             require_version(tree, command)
             decide_command(tree, command, Stamp(tree.at), self._engine.executors)
         except StoreError:

@@ -14,8 +14,9 @@ from aipartnerupflow.domain.errors import (
     StoreUnavailable,
 )
 from aipartnerupflow.engine.commands import Done, done_of
+from aipartnerupflow.engine.lifecycle import resume
 from aipartnerupflow.engine.mail import Asked, Sender, decision_of
-from aipartnerupflow.engine.ports import Command
+from aipartnerupflow.engine.ports import Answered, Command
 from tests.support.bench import Bench, Node, fan, one, until
 from tests.support.works import Gate, broken, endless, slow_to_stop
 
@@ -212,6 +213,31 @@ async def test_a_command_for_a_tree_that_settled_before_it_was_read_is_refused(
     await until(lambda: bench.inbox.outcome(asked.command.id))
     with pytest.raises(InvalidTransition, match="has settled"):
         done_of(bench.inbox.outcome(asked.command.id) or b"")
+
+
+async def test_a_re_run_out_of_the_inbox_counts_once_though_its_engine_dies_of_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer is stored with its events, not after them."""
+    bench.on("broken", broken)
+    assert await bench.run(one("broken")) == "failed"
+    monkeypatch.setattr(bench.inbox, "refuse", unreachable)
+    command = bench.command("rerun")
+    bench.inbox.send(command)
+    bench.node.open_mail()
+    await until(lambda: bench.facts(e.TreeReopened))
+    monkeypatch.undo()
+    bench.crash("engine-2").open_mail()
+    await resume(bench.engine)
+    await asyncio.sleep(5)
+    assert len(bench.facts(e.TreeReopened)) == 1
+    outcome = bench.inbox.outcome(command.id)
+    assert outcome is not None
+    assert bench.topics()[done_of(outcome).version - 1] == "tree.reopened"
+
+
+def unreachable(answer: Answered) -> None:
+    raise StoreUnavailable("unreachable")
 
 
 async def test_two_re_runs_that_lie_in_the_inbox_are_told_apart(bench: Bench) -> None:
