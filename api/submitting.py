@@ -183,8 +183,9 @@ async def start(
         if engine is None:
             await asyncio.to_thread(partial(store.unclaimed.submit, id, demo=demo))
         else:
-            tree = await asyncio.to_thread(store.drafts.hand_over, id)
-            await submit_draft(engine, tree, strict=True, demo=demo)
+            async with store.taking(id):  # who comes second finds no draft
+                tree = await asyncio.to_thread(store.drafts.hand_over, id)
+                await submit_draft(engine, tree, strict=True, demo=demo)
         return (await asyncio.to_thread(store.tree, id)).version
     view = await asyncio.to_thread(store.tree, id)
     if view.phase == "adopted":
