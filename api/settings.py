@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     """Webhooks are signed with it; without one, with a key made in the state directory."""
     private_targets: tuple[str, ...] = ()
     """Networks (CIDR) or names that are not public, and that tasks and webhooks may reach."""
+    secrets: Mapping[str, Mapping[str, Any]] = {}
+    """What tasks may name as ``$secret``: where it lies, and who may have it."""
     server_url: str | None = None
     """The server that the command line talks to."""
     server_token: SecretStr | None = None
@@ -139,6 +141,8 @@ class Settings(BaseSettings):
         return {
             "APFLOW_COMMAND_ENABLED": self.command_enabled,
             "APFLOW_COMMAND_ALLOW": self.command_allow,
+            "APFLOW_SECRETS": self.secrets,
+            "APFLOW_PRIVATE_TARGETS": self.private_targets,
             "APFLOW_DEMO_SLEEP_SCALE": self.demo_sleep_scale,
         }
 

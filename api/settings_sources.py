@@ -27,7 +27,7 @@ KEYS: Final = (
     "database_url", "state_dir", "imports", "durability", "command_enabled", "command_allow",
     "demo_sleep_scale",
     "host", "port", "allowed_hosts", "auth", "jwt_secret", "jwt_audience", "max_streams",
-    "webhook_secret", "private_targets", "server_url", "server_token",
+    "webhook_secret", "private_targets", "secrets", "server_url", "server_token",
 )  # fmt: skip
 OPERATOR_ONLY: Final = frozenset(KEYS) - {"database_url", "durability", "port"}
 """Not taken from files of the working directory. Secrets lie in the state directory."""
@@ -169,6 +169,8 @@ def _did_you_mean(names: Iterable[str]) -> str:
 def _from_text(key: str, text: str, variable: str) -> Any:
     if key in LISTS:
         return [name.strip() for name in text.split(",") if name.strip()]
+    if key == "secrets":
+        raise InvalidInput(f"{variable}: secrets are listed in {CONFIG}, under [secrets.NAME]")
     if key == "command_allow":
         try:
             return msgspec.json.decode(text)

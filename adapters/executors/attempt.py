@@ -63,7 +63,7 @@ class Attempt:
                 return found
             raise TypeError(f"it returns None or an awaitable, not a {type(found).__name__}")
         except (Exception, SystemExit):  # noqa: BLE001 - an executor is foreign code
-            _log.warning("reattach of executor %s failed", self.entry.id, exc_info=True)
+            _log.warning("reattach of executor %s failed", self.entry.id, exc_info=self._tellable)
             return None
 
     async def follow(self, found: Any) -> Any:
@@ -89,7 +89,12 @@ class Attempt:
             async with asyncio.timeout(CANCEL_SECONDS):
                 await self._cancel()
         except (Exception, SystemExit):  # noqa: BLE001 - an executor is foreign code
-            _log.warning("cancel of executor %s failed", self.entry.id, exc_info=True)
+            _log.warning("cancel of executor %s failed", self.entry.id, exc_info=self._tellable)
+
+    @property
+    def _tellable(self) -> bool:
+        """Whether a traceback may be logged: one could repeat a secret."""
+        return not self.context.holds_secrets
 
     async def _make(self) -> None:
         """Where `execute` blocks the constructor may as well."""

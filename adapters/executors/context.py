@@ -10,10 +10,12 @@ from typing import Any, Final
 
 from msgspec import Raw, json
 
-from ...domain.errors import InvalidInput, InvalidTransition, NotBuilt
+from ...domain.errors import InvalidInput, InvalidTransition
 from ...domain.specs import EMPTY_OBJECT
 from ...domain.time import to_seconds
 from ...engine.ports import Call
+from .secrets import Secrets, SecretText, plain
+from .vault import ScrubbedLog, Vault
 
 MAX_CHECKPOINT: Final = 64 * 1024
 """Bytes of JSON in one checkpoint."""
@@ -36,11 +38,17 @@ class Context:
     turns True when the attempt is to end: a coroutine is cancelled as well, a thread must look.
     """
 
-    __slots__ = ("_beaten", "_call", "_loop", "cancelled")
+    __slots__ = ("_beaten", "_call", "_loop", "_vault", "cancelled")
 
-    def __init__(self, call: Call, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self,
+        call: Call,
+        loop: asyncio.AbstractEventLoop | None = None,
+        vault: Vault | None = None,
+    ) -> None:
         self._call = call
         self._loop = loop
+        self._vault = Vault(Secrets(), call) if vault is None else vault
         self._beaten = -BEAT_INTERVAL
         self.cancelled = False
 
@@ -93,18 +101,23 @@ class Context:
 
     @property
     def log(self) -> "LoggerAdapter[Logger]":
-        """A logger whose records carry ``tree_id``, ``task_id`` and ``attempt``."""
+        """A logger whose records carry ``tree_id``, ``task_id`` and ``attempt``, and no secret."""
         call = self._call
-        return LoggerAdapter(
-            _log, {"tree_id": call.tree, "task_id": call.task, "attempt": call.attempt}
-        )
+        of_task = {"tree_id": call.tree, "task_id": call.task, "attempt": call.attempt}
+        return ScrubbedLog(_log, of_task, self._vault.scrubber)
 
-    def secret(self, name: str) -> str:
-        """Raises `NotBuilt`."""
-        raise NotBuilt(
-            f"secret({name!r}): this version hands out no secrets. Read what you need from the "
-            "environment of the process, and keep it out of inputs and results."
-        )
+    def secret(self, name: str) -> SecretText:
+        """The value of a secret that the operator lists for this executor. Blocking.
+
+        From here on it is struck out of results, errors, progress, checkpoints and `log`. Raises
+        `InvalidInput`.
+        """
+        return self._vault.get(name)
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether this attempt was given any."""
+        return bool(self._vault.scrubber)
 
     def beat(self) -> None:
         """A sign of life, for tasks with a heartbeat: from coroutines and from threads.
@@ -126,14 +139,15 @@ class Context:
         port = self._call.port
         value = _fraction(fraction)
         if port is not None:
-            await port.progress(value, str(message)[:MAX_MESSAGE])
+            text = self._vault.scrubber.text(str(message))
+            await port.progress(value, text[:MAX_MESSAGE])
 
     async def save(self, checkpoint: Any) -> None:
         """Keep JSON for the next attempt; returns once it is durable.
 
         Raises `InvalidInput` over 64 KiB, `InvalidTransition` where the attempt is over.
         """
-        raw = _checkpoint(checkpoint)
+        raw = Raw(self._vault.scrubber.json(_checkpoint(checkpoint)))
         port = self._call.port
         if port is not None:
             await port.save(raw)
@@ -195,9 +209,9 @@ def _fraction(value: Any) -> float:
     return min(max(float(value), 0.0), 1.0)
 
 
-def _checkpoint(value: Any) -> Raw:
+def _checkpoint(value: Any) -> bytes:
     try:
-        raw = json.encode(value)
+        raw = json.encode(value, enc_hook=plain)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInput(f"the checkpoint is not JSON: {type(error).__name__}") from error
     if len(raw) > MAX_CHECKPOINT:
@@ -205,4 +219,4 @@ def _checkpoint(value: Any) -> Raw:
             f"the checkpoint has {len(raw)} bytes, at most {MAX_CHECKPOINT} are kept. "
             "Put large data elsewhere and save where it lies."
         )
-    return Raw(raw)
+    return raw

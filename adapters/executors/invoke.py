@@ -1,6 +1,9 @@
 """One attempt from beginning to end, in an event loop."""
 
 import asyncio
+from functools import partial
+
+import msgspec
 
 from ...domain.specs import ErrorInfo
 from ...engine.ports import Call, Gone, Outcome, Raised, Returned
@@ -10,6 +13,8 @@ from .demo import demonstrate
 from .hooks import InThread
 from .registry import Registry
 from .results import outcome_of, raised
+from .secrets import names_in
+from .vault import Vault
 
 
 async def invoke(registry: Registry, call: Call, in_thread: InThread) -> Outcome:
@@ -18,9 +23,13 @@ async def invoke(registry: Registry, call: Call, in_thread: InThread) -> Outcome
     Whatever it does becomes an outcome; only the cancellation of this attempt passes through.
     ``in_thread`` calls blocking code in a thread and hands on what it returns.
     """
-    context = Context(call, asyncio.get_running_loop())
+    vault = Vault(registry.secrets, call)
+    context = Context(call, asyncio.get_running_loop(), vault)
     attempt: Attempt | None = None
     try:
+        if names_in(call.inputs):
+            inputs = await in_thread(partial(vault.fill, call.inputs))
+            call = msgspec.structs.replace(call, inputs=inputs)
         entry = registry.entry(call.executor)
         around = entry.around
         attempt = Attempt(entry, call, context, in_thread)
@@ -36,14 +45,14 @@ async def invoke(registry: Registry, call: Call, in_thread: InThread) -> Outcome
             result = await executor.execute(call.inputs)
         else:
             result = await attempt.run()
-        outcome = outcome_of(result, call.accept)
+        outcome = vault.scrubbed(outcome_of(result, call.accept))
         if registry.post and type(outcome) is Returned:
             await registry.after(call, call.inputs, result, in_thread)
         return outcome
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and not task.cancelling():
-            return raised(error)  # the executor's own doing, nobody asked for it
+            return vault.scrubbed(raised(error))  # its own doing, nobody asked for it
         context.cancelled = True
         if attempt is not None:
             await attempt.tell()
@@ -51,7 +60,7 @@ async def invoke(registry: Registry, call: Call, in_thread: InThread) -> Outcome
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an executor is foreign code
         if attempt is None and isinstance(error, KeyError):
             return Raised(_not_found(registry, call.executor))
-        return raised(error)
+        return vault.scrubbed(raised(error))
 
 
 def _not_found(registry: Registry, id: str) -> ErrorInfo:

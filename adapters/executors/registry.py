@@ -15,6 +15,7 @@ from .entry import Entry, Factory
 from .hooks import TREE_EVENTS, Around, Hook, InThread, add_once, run_hook
 from .loading import load
 from .schemas import TaskSchemas
+from .secrets import Secrets, checkable
 from .view import TaskView
 
 EXECUTOR: Final = "__executor__"
@@ -46,6 +47,7 @@ class Registry:
         self._plugins: dict[str, Any] | None = None
         self._settings: dict[str, Any] = {}
         self.demo_scale = 1.0
+        self.secrets = Secrets()
         self._schemas = TaskSchemas()
         self._pre: list[Hook] = []
         self._tree: dict[str, list[Hook]] = {event: [] for event in TREE_EVENTS}
@@ -162,11 +164,9 @@ class Registry:
     def violations(self, id: str, schemas: Raw, inputs: Any) -> Sequence[str]:
         """How ``inputs`` violate the task's own input schema or the executor's."""
         entry = self.entry(id)
-        found = entry.check(inputs)
+        found = entry.check(inputs := checkable(inputs))
         task = self._schemas.of(schemas)
-        if task is None:
-            return found
-        return [*task.violations(inputs), *found]
+        return found if task is None else [*task.violations(inputs), *found]
 
     def properties(self, id: str, schemas: Raw) -> tuple[str, ...] | None:
         """The input properties that the task's own schema declares, else the executor's."""
@@ -261,6 +261,7 @@ class Registry:
         Replaces what was configured before. Raises `InvalidInput` for one that makes no sense.
         """
         self._settings = dict(settings)
+        self.secrets = Secrets(settings.get("APFLOW_SECRETS"))
         self.demo_scale = float(settings.get("APFLOW_DEMO_SLEEP_SCALE", 1.0))
         for id, builtin in self._builtin.items():
             prefix, known = builtin.settings, self._entries.get(id)

@@ -31,7 +31,9 @@ _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
 
 def _by_hook(value: Any) -> Any:
-    """For what JSON does not know: pydantic models give their fields."""
+    """For what JSON does not know: pydantic models give their fields, secrets their text."""
+    if isinstance(value, str):
+        return str(value)
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     raise TypeError(f"a value of type {type(value).__name__} is not JSON")

@@ -183,6 +183,8 @@ def test_executors_are_told_what_is_allowed(monkeypatch: pytest.MonkeyPatch) -> 
         "APFLOW_COMMAND_ENABLED": True,
         "APFLOW_COMMAND_ALLOW": (("echo", "*"),),
         "APFLOW_DEMO_SLEEP_SCALE": 1.0,
+        "APFLOW_PRIVATE_TARGETS": (),
+        "APFLOW_SECRETS": {},
     }
 
 

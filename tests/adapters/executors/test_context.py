@@ -9,7 +9,7 @@ import pytest
 
 from aipartnerupflow.adapters.executors import BaseTask, Context, Registry
 from aipartnerupflow.adapters.executors.context import MAX_CHECKPOINT
-from aipartnerupflow.domain.errors import InvalidInput, InvalidTransition, NotBuilt
+from aipartnerupflow.domain.errors import InvalidInput, InvalidTransition
 from tests.adapters.executors.calls import Port, call, error, result
 
 
@@ -219,6 +219,6 @@ def test_without_an_engine_blocking_calls_do_nothing() -> None:
     Context.detached().save_now(1)
 
 
-def test_secrets_are_said_to_be_absent() -> None:
-    with pytest.raises(NotBuilt, match="no secrets"):
+def test_without_an_operator_there_are_no_secrets() -> None:
+    with pytest.raises(InvalidInput, match="there is no secret 'TOKEN'"):
         Context.detached().secret("TOKEN")

@@ -1,0 +1,70 @@
+"""The secrets of one attempt: fetched for it, and struck out of all that comes of it."""
+
+from logging import Logger, LoggerAdapter
+from typing import Any
+
+import msgspec
+from msgspec import Raw, UnsetType
+
+from ...domain.specs import ErrorInfo
+from ...engine.ports import Call, Outcome, Raised, Returned
+from .secrets import Scrubber, Secrets, SecretText, filled
+
+
+class Vault:
+    """What an attempt may have. Belongs to it alone."""
+
+    __slots__ = ("_call", "_secrets", "scrubber")
+
+    def __init__(self, secrets: Secrets, call: Call) -> None:
+        self._secrets = secrets
+        self._call = call
+        self.scrubber = Scrubber()
+
+    def get(self, name: str) -> SecretText:
+        """A secret for this attempt's executor and owner. Blocking. Raises `InvalidInput`."""
+        call = self._call
+        value = self._secrets.get(name, executor=call.executor, owner=call.owner)
+        self.scrubber.add(value)
+        return value
+
+    def fill(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The inputs with values in place of names. Blocking. Raises `InvalidInput`."""
+        found: dict[str, Any] = filled(inputs, self.get)
+        return found
+
+    def scrubbed(self, outcome: Outcome) -> Outcome:
+        """An outcome without secrets."""
+        if not self.scrubber:
+            return outcome
+        match outcome:
+            case Returned(result=result):
+                return msgspec.structs.replace(
+                    outcome, result=Raw(self.scrubber.json(bytes(result)))
+                )
+            case Raised(error=error):
+                return msgspec.structs.replace(outcome, error=self._error(error))
+            case _:
+                return outcome
+
+    def _error(self, error: ErrorInfo) -> ErrorInfo:
+        detail = error.detail
+        if not isinstance(detail, UnsetType):
+            detail = Raw(self.scrubber.json(bytes(detail)))
+        message = self.scrubber.text(error.message)
+        return msgspec.structs.replace(error, message=message, detail=detail)
+
+
+class ScrubbedLog(LoggerAdapter[Logger]):
+    """A logger of one attempt that writes no secret."""
+
+    def __init__(self, logger: Logger, extra: dict[str, Any], scrubber: Scrubber) -> None:
+        super().__init__(logger, extra)
+        self._scrubber = scrubber
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """See `logging.LoggerAdapter`."""
+        if self._scrubber and self.isEnabledFor(level):
+            msg, args = self._scrubber.text(str(msg) % args if args else str(msg)), ()
+            kwargs.pop("exc_info", None)
+        super().log(level, msg, *args, **kwargs)
