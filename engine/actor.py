@@ -14,6 +14,7 @@ from ..domain.tree import Completed, Task, Tree
 from .dispatch import Key
 from .finishing import mark_seen
 from .ports import Answered, Append, Kind
+from .timers import Alarm
 
 KEPT_BYTES = 64 << 20
 """So much of a tree's large results stays in memory."""
@@ -41,7 +42,7 @@ class Actor:
         self.blobs: dict[str, bytes] = {}
         self.places: dict[int, tuple[Kind, tuple[Key, ...]]] = {}
         self.driven = False
-        self.alarms = 0
+        self.alarms: set[tuple[int, Alarm]] = set()
         self.ripe: set[int] = set()
         self.preparing: dict[int, tuple[asyncio.Task[None], tuple[Key, ...]]] = {}
         self.observers: list[Observer] = list(observers)

@@ -66,13 +66,18 @@ class Timers:
         return len(self._heap)
 
     def arm(self, actor: "Actor") -> None:
-        """Take up what was given a time since the last call."""
+        """Take up what was given a time since the last call.
+
+        What is armed again, by an unpause or a re-run, keeps the time that it has: by the wall
+        clock, which may have been set since, it could seem to be over.
+        """
         tree = actor.tree
         armed, tree.armed = tree.armed, []
         for n in dict.fromkeys(armed):
             for alarm in alarms(tree, n):
-                self._push(actor, n, alarm)
-                actor.alarms += 1
+                if (n, alarm) not in actor.alarms:
+                    actor.alarms.add((n, alarm))
+                    self._push(actor, n, alarm)
         self._wind()
 
     def arm_all(self, actor: "Actor") -> None:
@@ -83,8 +88,8 @@ class Timers:
 
     def forget(self, actor: "Actor") -> None:
         """The tree is not run here any more; its alarms go when they are many, or due."""
-        self._dead += actor.alarms
-        actor.alarms = 0
+        self._dead += len(actor.alarms)
+        actor.alarms.clear()
         if self._dead > 64 and self._dead * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].driven]
             heapify(self._heap)
@@ -100,11 +105,11 @@ class Timers:
             if not actor.driven:
                 self._dead = max(0, self._dead - 1)
             elif alarm not in alarms(actor.tree, n):
-                actor.alarms -= 1  # of an attempt or a generation that is over
+                actor.alarms.discard((n, alarm))  # of an attempt or a generation that is over
             elif alarm.absolute and self._remaining(alarm) > 0:
                 self._push(actor, n, alarm)
             else:
-                actor.alarms -= 1
+                actor.alarms.discard((n, alarm))
                 found.append((actor, n, alarm))
         self._wind()
         return found

@@ -10,7 +10,7 @@ from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.time import to_text
 from aipartnerupflow.engine.ports import Call
 from tests.support.bench import Bench, fan, one
-from tests.support.works import endless
+from tests.support.works import Flaky, broken, endless
 
 HOUR, DAY = 3_600.0, 86_400.0
 JUMPS = [HOUR, -HOUR, DAY, -DAY]
@@ -40,6 +40,27 @@ async def test_a_backoff_lasts_as_long_as_it_was_said_to(bench: Bench, jump: flo
     retry = {"backoff": "fixed", "initial_delay": 60}
     assert await ends(bench, one("flaky", retry=retry), jump) == 60
     assert len(bench.backend.calls) == 2
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+@pytest.mark.parametrize("again", [["pause", "unpause"], ["rerun"]])
+async def test_also_where_its_tree_is_looked_through_again(
+    bench: Bench, again: list[str], jump: float
+) -> None:
+    """An unpause and a re-run find the backoff, and by the wall clock it may seem to be over."""
+    bench.on("broken", broken)
+    flaky = Flaky(1)
+    bench.on("flaky", flaky)
+    retry = {"backoff": "fixed", "initial_delay": 60}
+    tasks = [*fan(0), {"id": "a", "name": "flaky", "parent_id": "r", "retry": retry}]
+    tasks.append({"id": "b", "name": "broken", "parent_id": "r"})
+    actor = await bench.submit(tasks)
+    await asyncio.sleep(20)
+    bench.clock.jump(jump)
+    for command in again:
+        await bench.ask(command)
+    await actor.waiter()
+    assert flaky.at == [0, 60]
 
 
 @pytest.mark.parametrize("jump", JUMPS)
