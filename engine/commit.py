@@ -14,6 +14,7 @@ from ..domain.errors import (
     KeyTaken,
     SlotTaken,
     StaleVersion,
+    StoreError,
     StoreUnavailable,
 )
 from .ports import Journal, Unit
@@ -131,16 +132,22 @@ def _append(journal: Journal, units: Sequence[Unit]) -> Results:
 
 
 def _one_by_one(journal: Journal, units: Sequence[Unit]) -> Results:
-    """What builds on a refused unit is refused with it: its version may fit by chance."""
+    """What builds on a refused unit is refused with it: its version may fit by chance.
+
+    Where the store failed it is told the same, so that both may be given again.
+    """
     results: Results = []
-    refused: set[tuple[str, int]] = set()
+    refused: dict[tuple[str, int], ApflowError] = {}
     for unit in units:
         behind = [append for append in unit if (append.tree, append.expected) in refused]
-        if behind:
-            result: ApflowError | None = StaleVersion(behind[0].tree, behind[0].expected)
-        else:
+        result: ApflowError | None
+        if not behind:
             (result,) = _append(journal, [unit])
+        else:
+            result = refused[behind[0].tree, behind[0].expected]
+            if not isinstance(result, StoreError):
+                result = StaleVersion(behind[0].tree, behind[0].expected)
         if result is not None and not isinstance(result, SlotTaken):
-            refused.update((a.tree, a.expected + len(a.events)) for a in unit)
+            refused |= {(a.tree, a.expected + len(a.events)): result for a in unit}
         results.append(result)
     return results

@@ -117,7 +117,7 @@ class Writing:
             write.error = error
             if _may_heal(write, error):
                 again.append(write)
-            elif error is not None:
+            elif error is not None and write.start is None:  # nobody asked for a start
                 refused[write.actor] = error
         if not again:
             self._healthy()

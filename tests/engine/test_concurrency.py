@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from aipartnerupflow.domain import events as e
-from aipartnerupflow.domain.errors import StaleVersion
+from aipartnerupflow.domain.errors import CommitUnknown, StaleVersion, StoreFull
 from aipartnerupflow.engine.lifecycle import resume
-from aipartnerupflow.engine.ports import Call
+from aipartnerupflow.engine.ports import Call, Unit
 from tests.support.bench import Bench, MakeBench, fan, one, until
 from tests.support.works import Gate, broken, deaf, endless
 
@@ -223,6 +224,41 @@ async def test_a_tree_that_is_taken_away_during_the_commit_of_a_start_gives_its_
     bench.committer.mode = "inline"
     assert await bench.run([{"id": "d", "name": "noop"}]) == "completed"
     assert bench.started() == ["d"]
+
+
+@pytest.mark.parametrize(
+    ("new", "failure"),
+    [(True, CommitUnknown("?")), (False, CommitUnknown("?")), (False, StoreFull("full"))],
+)
+async def test_what_was_asked_is_not_refused_for_the_start_behind_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, new: bool, failure: Exception
+) -> None:
+    """The start gets no place, so both are stored alone, and then the store fails once."""
+    gate = Gate()
+    bench.on("gated", gate)
+    await bench.submit([{"id": "o", "name": "gated", **ONE}])
+    bench.boot("engine-2")
+    if not new:
+        bench.engine.hold()
+        await bench.submit(one("noop", **ONE))
+        await bench.ask("pause")
+        bench.engine.go()
+    append, failures = bench.journal.append, iter([None, failure])
+
+    def failing(units: Sequence[Unit]) -> int:
+        if (error := next(failures, None)) is not None:
+            raise error
+        return append(units)
+
+    monkeypatch.setattr(bench.journal, "append", failing)
+    if new:
+        await bench.submit(one("noop", **ONE))
+    else:
+        await bench.ask("unpause")
+    assert next(failures, None) is None
+    gate.open()
+    await until(lambda: bench.topics()[-1] == "tree.settled")
+    assert len(bench.facts(e.TreeClaimed)) == 2
 
 
 async def test_of_all_that_wait_for_a_place_the_urgent_one_goes_first(bench: Bench) -> None:
