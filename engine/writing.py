@@ -71,6 +71,7 @@ class Writing:
         self._pause = FIRST_PAUSE
         self._reason = ""
         self._late: asyncio.TimerHandle | None = None
+        self._told = False
         self.busy = False
 
     @property
@@ -86,6 +87,7 @@ class Writing:
         """Store all in one transaction; in this thread where that is quicker and hurts nobody."""
         units = [write.unit for write in writes]
         self._began = self._loop.time()
+        self._told = False
         small = turn.is_small() and not self._reason
         if self._committer.may_inline(idle=idle, small=small):
             self._done(turn, writes, writes, self._committer.commit(units))
@@ -115,7 +117,7 @@ class Writing:
         refused: dict[Actor, ApflowError] = {}
         for write, error in zip(todo, results, strict=True):
             write.error = error
-            if _may_heal(write, error):
+            if _may_heal(write, error, self._told):
                 again.append(write)
             elif error is not None and write.start is None:  # nobody asked for a start
                 refused[write.actor] = error
@@ -149,6 +151,7 @@ class Writing:
 
     def _tell(self, turn: Turn) -> None:
         """Those who wait shall not wait for ever; what they asked for is not given up."""
+        self._told = True
         error = CommitUnknown(
             f"not stored within {SAVE_DEADLINE:.0f} s, but not given up either "
             f"({self.health.degraded}). Look at the tree before you repeat the command."
@@ -171,11 +174,12 @@ def _refuse(turn: Turn, refused: Mapping[Actor, ApflowError]) -> None:
             answer.future.set_exception(error)
 
 
-def _may_heal(write: Write, error: ApflowError | None) -> bool:
-    """Whether the same may be stored later; a tree that was never stored is refused at once.
+def _may_heal(write: Write, error: ApflowError | None, told: bool) -> bool:
+    """Whether the same may be stored later; a tree that was never stored is refused at once,
+    unless who asked for it was ``told`` that it is not given up.
 
     What is damaged or was written by a later version does not heal.
     """
     if not isinstance(error, StoreError) or isinstance(error, StoreCorrupt | NewerEvent):
         return False
-    return bool(write.actor.stored) or isinstance(error, CommitUnknown)
+    return told or bool(write.actor.stored) or isinstance(error, CommitUnknown)

@@ -109,6 +109,17 @@ async def test_a_tree_that_was_never_stored_is_refused_at_once(bench: Bench) -> 
     assert await bench.run(fan(3)) == "completed"
 
 
+async def test_a_tree_that_was_told_as_not_given_up_is_not_given_up(bench: Bench) -> None:
+    """The store hangs for long, and only then refuses."""
+    bench.committer.mode, bench.committer.takes = "thread", 15
+    with pytest.raises(CommitUnknown, match="not given up either"):
+        await bench.submit(fan(3))
+    bench.journal.illness = FULL
+    await asyncio.sleep(20)
+    bench.journal.illness, bench.committer.takes = None, 0
+    await until(lambda: bench.topics()[-1:] == ["tree.settled"])
+
+
 async def test_of_two_in_one_turn_only_the_one_that_was_stored_waits(
     bench: Bench, gate: Gate
 ) -> None:

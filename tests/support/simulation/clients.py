@@ -51,8 +51,8 @@ async def _create(world: World, plan: TreePlan, node: Node) -> None:
         actor = await node.ask(ask)
     except Died:
         return
-    except CommitUnknown:  # it is not given up, as long as the engine is there
-        await until(lambda: is_there(world, plan) or node.process.dead)
+    except CommitUnknown:
+        await until(lambda: is_there(world, plan) or not _is_tried(plan, node))
         return
     except StoreError as error:
         if is_there(world, plan):
@@ -64,6 +64,13 @@ async def _create(world: World, plan: TreePlan, node: Node) -> None:
     if not is_there(world, plan):
         world.violated(f"creating {plan.name} was acknowledged, and it is not stored")
     node.process.spawn(_watch(world, actor))
+
+
+def _is_tried(plan: TreePlan, node: Node) -> bool:
+    """Whether an engine has not given up a tree that may not be stored yet."""
+    if node.process.dead or node.engine is None:
+        return False
+    return any(actor.tree.name == plan.name for actor in node.engine.actors.values())
 
 
 async def _watch(world: World, actor: Actor) -> None:
