@@ -209,14 +209,19 @@ class Outside:
                     self._violated(f"{call.key} was not given the result of {on.label}: {found!r}")
 
     def _saved(self, call: Call, until: int) -> bytes | None:
-        """The last checkpoint in the log, of this generation and of an attempt up to ``until``."""
+        """The last checkpoint in the log, of this generation and of an attempt up to ``until``.
+
+        A later generation may have begun, where the call stood still with its engine.
+        """
         found: bytes | None = None
+        generation = 1
         for entry in self._ledger.of(call.tree).entries:
             match entry.event:
                 case e.TaskSaved(task=call.task, attempt=attempt, checkpoint=saved):
-                    found = bytes(saved) if attempt <= until else found
-                case e.TaskReopened(task=call.task):
-                    found = None
+                    if generation == call.generation and attempt <= until:
+                        found = bytes(saved)
+                case e.TaskReopened(task=call.task, generation=later):
+                    generation = later
                 case _:
                     pass
         return found
