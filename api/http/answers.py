@@ -38,6 +38,7 @@ TITLES: Final = {
     415: ("unsupported-media-type", "Not of this type"),
     421: ("misdirected", "This server has another name"),
     422: ("invalid-input", "A value is not usable"),
+    431: ("too-large", "The request is too large"),
     429: ("too-many", "Too many at once"),
     500: ("internal", "It failed, and that is a defect"),
     503: ("unavailable", "Not now"),

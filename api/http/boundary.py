@@ -17,6 +17,8 @@ MAX_TREE: Final = 64 << 20
 """Bytes of a body, and of one that brings a tree."""
 BODY_SECONDS: Final = 30.0
 """A body may stand still for so long between two of its parts."""
+BODY_RATE: Final = 4_096
+"""Bytes a second that it has to come with, beyond that."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 HARDENED: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -119,18 +121,25 @@ class _Body:
         self._limit = limit
         self._size = 0
         self._over = False
+        self._left = BODY_SECONDS
         self.answered = False
 
     async def receive(self) -> Message:
         if self._over:  # what follows is the end of the connection, which may take its time
             return await self._receive()
+        began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(self._left):
                 message = await self._receive()
         except TimeoutError:
-            raise _Refused(408, f"the body stood still for {BODY_SECONDS:.0f} s") from None
+            raise _Refused(
+                408, f"the body comes too slowly, or stood still for {BODY_SECONDS:.0f} s"
+            ) from None
+        self._left -= asyncio.get_running_loop().time() - began
         if message["type"] == "http.request":
-            self._size += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            self._size += size
+            self._left = min(BODY_SECONDS, self._left + size / BODY_RATE)
             self._over = not message.get("more_body", False)
             if self._size > self._limit:
                 raise _Refused(413, _too_large(self._limit))

@@ -1,27 +1,38 @@
 """The parser of requests, with an end to its patience: slow and endless headers are cut off."""
 
 import asyncio
+import secrets
 import socket
+from http import HTTPStatus
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from .answers import ProblemResponse, told
 
 HEADER_SECONDS: Final = 10.0
-"""So long may the head of a request take, from its first byte, or from the connection's start."""
+"""So long may the head of a request take, from its first byte, or from the connection's start; and
+so long may a body still come that nobody reads any more."""
 HEADER_BYTES: Final = 64 * 1024
 
-TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"
-    b"Content-Length: 0\r\n\r\n"
-)
+
+def _answer(status: int, detail: str) -> bytes:
+    """A problem document, and the end of the connection."""
+    problem = ProblemResponse(told(status, detail, trace=secrets.token_hex(16)))
+    head = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nconnection: close\r\n".encode()]
+    head += [name + b": " + value + b"\r\n" for name, value in problem.raw_headers]
+    return b"".join([*head, b"\r\n", bytes(problem.body)])
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's, which has no limit of its own for heads of requests."""
+    """uvicorn's, which has no limit of its own for what is no body."""
 
     _deadline: asyncio.TimerHandle | None = None
-    _head = 0
+    _unread: asyncio.TimerHandle | None = None
+    _quiet = 0
+    """Bytes since the last that was of use: of a head, of trailers, between the parts of a body."""
+    _fields = 0
+    """Bytes of names and values in a request."""
 
     def connection_made(self, transport: Any) -> None:
         """A connection that says nothing is as slow as one that says little.
@@ -38,39 +49,83 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._head_is_there()
+        self._body_is_there()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count the bytes of a head."""
-        waiting = self._deadline is not None
+        """Count the bytes that are of no use."""
+        self._quiet += len(data)
         super().data_received(data)
-        if waiting and self._deadline is not None:
-            self._head += len(data)
-            if self._head > HEADER_BYTES:
-                self._cut(TOO_LARGE)
+        if self._quiet > HEADER_BYTES and self.parser is not None:
+            self._too_large()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP."""
+        self._cut(_answer(400, "what was sent is no HTTP request"))
 
     def on_message_begin(self) -> None:
         """The first byte of a further request."""
         super().on_message_begin()
+        self._fields = 0
         if self._deadline is None:
             self._await_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Those behind a body come here too."""
+        self._fields += len(name) + len(value)
+        if self._fields > HEADER_BYTES:
+            self._too_large()
+        else:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._head_is_there()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        self._quiet = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._quiet = 0
+        self._body_is_there()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """What still comes of a request that was answered is not waited for without end."""
+        super().on_response_complete()
+        if self.cycle.more_body and not self.pipeline and not self.transport.is_closing():
+            self._unread = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
     def _await_head(self) -> None:
-        self._head = 0
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self._cut, TOO_SLOW)
+        self._deadline = self.loop.call_later(HEADER_SECONDS, self._too_slow)
 
     def _head_is_there(self) -> None:
+        self._quiet = 0
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
+    def _body_is_there(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _too_slow(self) -> None:
+        self._cut(_answer(408, f"the head of a request took more than {HEADER_SECONDS:.0f} s"))
+
+    def _too_large(self) -> None:
+        kib = HEADER_BYTES >> 10
+        self._cut(_answer(431, f"the header fields are larger than {kib} KiB, which is the limit"))
+
     def _cut(self, answer: bytes) -> None:
         self._head_is_there()
-        if not self.transport.is_closing():
-            self.transport.write(answer)
-            self.transport.close()
+        if self.transport.is_closing():
+            return
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self.transport.write(answer)  # not into the middle of another one
+        self.transport.close()
