@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from ...domain import decide
@@ -14,7 +14,7 @@ from ...domain.errors import Fault, InvalidGraph, InvalidTransition, NotADraft
 from ...domain.events import AnyEvent
 from ...domain.intake import read_one
 from ...domain.policies import POLICY_FIELDS
-from ...domain.specs import TaskSpec
+from ...domain.specs import MAX_SPEC_BYTES, TaskSpec
 from ...domain.tree import Tree
 from ...projections.views import TaskView
 from ..encoding import as_json
@@ -23,6 +23,7 @@ from ..submitting import Written, submit
 from .calls import Call
 from .copying import written
 from .documents import Document, document, documents
+from .envelope import first_of
 from .errors import Code, RpcError, Wrong
 from .parameters import Given, decoded, is_array, items_of
 
@@ -47,6 +48,10 @@ FIXED: Final = {
 _STATUS: Final = (
     "a status follows from what happens and is never set; see tasks.execute and tasks.cancel"
 )
+
+
+class _Owned(Struct):
+    user_id: str | None = None
 
 
 async def create(call: Call) -> Any:
@@ -99,7 +104,7 @@ async def _stored_parent(call: Call, task: Raw) -> TaskView | None:
 
 def _join(store: Store, parent: TaskView, task: Raw) -> Document:
     spec = read_one(task, store.new_id)
-    owner = msgspec.json.decode(task).get("user_id")
+    owner = msgspec.json.decode(task, type=_Owned).user_id
     if owner not in (None, parent.user_id):
         raise InvalidGraph([Fault("other_owner", "user_id", "a tree has one owner; leave it out")])
 
@@ -127,7 +132,7 @@ def _changes(given: Given) -> tuple[str, dict[str, Raw]]:
     updates = given.raw("updates")
     if updates is None:
         changes = given.rest("task_id", "updates", *([] if given.has("task_id") else ["id"]))
-    elif bytes(updates).startswith(b"{"):
+    elif first_of(updates) == b"{":
         changes = msgspec.json.decode(updates, type=dict[str, Raw])
     else:
         given.refuse("updates", "it is an object: new values by field")
@@ -142,6 +147,10 @@ def _require_settable(changes: Mapping[str, Raw]) -> None:
     wrong: list[Wrong] = [
         {"field": name, "reason": FIXED[name]} for name in changes if name in FIXED
     ]
+    for name, raw in changes.items():
+        if len(memoryview(raw)) > MAX_SPEC_BYTES:
+            reason = f"it has more than {MAX_SPEC_BYTES >> 10} KiB"
+            wrong.append({"field": name if name in SETTABLE else "updates", "reason": reason})
     if any(name not in SETTABLE and name not in FIXED for name in changes):
         reason = (
             f"a task has no such field that can be set; there are {', '.join(sorted(SETTABLE))}"

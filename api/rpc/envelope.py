@@ -9,10 +9,13 @@ from .errors import Code, RpcError
 
 MAX_BATCH: Final = 100
 """Requests in one batch."""
+LARGE: Final = 1 << 20
+"""Bytes. What is larger comes alone, and from those who may submit: reading it costs memory."""
 NULL: Final = Raw(b"null")
+_IDS: Final = frozenset(bytes([byte]) for byte in b'"n-0123456789')
+"""How strings, null and numbers begin."""
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_members = msgspec.json.Decoder(dict[str, Raw])
 _raws = msgspec.json.Decoder(list[Raw])
 
 
@@ -36,6 +39,16 @@ class Invalid(Struct, frozen=True):
     error: RpcError
 
 
+class _Members(Struct, gc=False):
+    jsonrpc: Raw | UnsetType = UNSET
+    method: Raw | UnsetType = UNSET
+    params: Raw | UnsetType = UNSET
+    id: Raw | UnsetType = UNSET
+
+
+_members = msgspec.json.Decoder(_Members)
+
+
 class Received(Struct, frozen=True):
     """All that one body asks."""
 
@@ -46,9 +59,13 @@ class Received(Struct, frozen=True):
 def parse(body: bytes) -> Received:
     """Raises `RpcError` where the body is no JSON, or a batch that nobody answers."""
     try:
-        msgspec.json.decode(body)  # all of it, also what is kept as it came
+        if len(body) <= LARGE:
+            msgspec.json.decode(body)  # all of it, also what is kept as it came
         if body.lstrip()[:1] != b"[":
             return Received([_request(Raw(body))], False)
+        if len(body) > LARGE:
+            reason = f"a batch has at most {LARGE >> 20} MiB; send large requests alone"
+            raise RpcError.of(Code.INVALID_REQUEST, "", reason)
         items = _raws.decode(body)
     except RecursionError as error:
         raise RpcError.of(Code.PARSE_ERROR, "", "it is nested too deeply") from error
@@ -66,38 +83,36 @@ def _request(raw: Raw) -> Request | Invalid:
     try:
         members = _members.decode(raw)
     except msgspec.ValidationError:
-        error = RpcError.of(Code.INVALID_REQUEST, "", "a request is an object")
-        return Invalid(NULL, error)
-    wrong: list[dict[str, Any]] = []
-
-    def check(holds: bool, field: str, reason: str) -> None:
-        if not holds:
-            wrong.append({"field": field, "reason": reason})
-
-    id = members.get("id")
-    usable = id is None or _is_id(id)
-    params = members.get("params")
-    check(_text(members.get("jsonrpc")) == "2.0", "jsonrpc", 'it is "2.0"')
-    method = _text(members.get("method"))
-    check(method is not None, "method", "it is the name of a method, as a string")
-    check(usable, "id", "it is a string, a number or null")
-    check(
-        params is None or bytes(params).lstrip()[:1] in (b"{", b"["),
-        "params", "they are an object, or an array; leave them out where there are none",
-    )  # fmt: skip
+        return Invalid(NULL, RpcError.of(Code.INVALID_REQUEST, "", "a request is an object"))
+    method = _text(members.method)
+    has_id = first_of(members.id) in _IDS
+    wrong = [
+        {"field": field, "reason": reason}
+        for holds, field, reason in (
+            (_text(members.jsonrpc) == "2.0", "jsonrpc", 'it is "2.0"'),
+            (method is not None, "method", "it is the name of a method, as a string"),
+            (has_id or members.id is UNSET, "id", "it is a string, a number or null"),
+            (
+                members.params is UNSET or first_of(members.params) in (b"{", b"["),
+                "params", "they are an object, or an array; leave them out where there are none",
+            ),
+        )
+        if not holds
+    ]  # fmt: skip
+    id = members.id.copy() if isinstance(members.id, Raw) else UNSET
     if wrong or method is None:
-        known = id if id is not None and usable else NULL
-        return Invalid(known.copy(), RpcError(Code.INVALID_REQUEST, wrong))
-    return Request(method, UNSET if params is None else params, UNSET if id is None else id.copy())
+        known = id if isinstance(id, Raw) and has_id else NULL
+        return Invalid(known, RpcError(Code.INVALID_REQUEST, wrong))
+    return Request(method, members.params, id)
 
 
-def _is_id(raw: Raw) -> bool:
-    first = bytes(raw).lstrip()[:1]
-    return first in (b'"', b"n", b"-") or first.isdigit()
+def first_of(raw: Raw | UnsetType) -> bytes:
+    """The first byte of JSON, which tells its kind."""
+    return b"" if isinstance(raw, UnsetType) else bytes(memoryview(raw)[:1])
 
 
-def _text(raw: Raw | None) -> str | None:
-    if raw is None or bytes(raw).lstrip()[:1] != b'"':
+def _text(raw: Raw | UnsetType) -> str | None:
+    if isinstance(raw, UnsetType) or first_of(raw) != b'"':
         return None
     return msgspec.json.decode(raw, type=str)
 

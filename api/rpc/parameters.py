@@ -7,11 +7,14 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from ...domain.specs import is_id
+from .envelope import first_of
 from .errors import Code, RpcError, Wrong
 
 MAX_IDS: Final = 1_000
 """Tasks in one call."""
 MAX_TEXT: Final = 255
+MAX_BYTES: Final = 256 * 1024
+"""Of any parameter but tasks."""
 T = TypeVar("T")
 
 _members = msgspec.json.Decoder(dict[str, Raw])
@@ -52,7 +55,7 @@ class Given:
         """JSON as it came; None for nothing."""
         self._asked.update(names)
         found = (self._members.get(name) for name in names)
-        return next((raw for raw in found if raw is not None and bytes(raw) != b"null"), None)
+        return next((raw for raw in found if raw is not None and first_of(raw) != b"n"), None)
 
     def has(self, *names: str) -> bool:
         """Whether any of these is given."""
@@ -66,6 +69,9 @@ class Given:
     def _value(self, names: Sequence[str], kind: type[T], reason: str) -> T | None:
         raw = self.raw(*names)
         if raw is None:
+            return None
+        if len(memoryview(raw)) > MAX_BYTES:
+            self.refuse(names[0], f"it has more than {MAX_BYTES >> 10} KiB")
             return None
         try:
             return msgspec.json.decode(raw, type=kind)
@@ -145,7 +151,7 @@ class Given:
 
 def is_array(raw: Raw) -> bool:
     """Whether this JSON is an array."""
-    return bytes(raw).lstrip()[:1] == b"["
+    return first_of(raw) == b"["
 
 
 def items_of(raw: Raw) -> list[Raw]:

@@ -16,6 +16,7 @@ from ..http.parameters import Prefer, described
 from ..http.trees import wait_of
 from .calls import Call
 from .described import BODY, METHOD_LIST, answers
+from .envelope import LARGE as BIG
 from .envelope import NULL, Invalid, Received, encoded, failure, parse, result
 from .envelope import Request as Asked
 from .errors import Code, RpcError, told
@@ -86,7 +87,7 @@ async def serve(request: Request, caller: Caller, face: Face, prefer: str | None
     """Carry out what the body asks, in its order."""
     server: Server = request.app.state.server
     try:
-        received = await _received(request)
+        received = await _received(request, caller)
     except RpcError as error:
         return Json(failure(NULL, error))
     until = asyncio.get_running_loop().time() + wait_of(prefer)
@@ -102,12 +103,15 @@ async def serve(request: Request, caller: Caller, face: Face, prefer: str | None
     return Json(found if received.is_batch else found[0])
 
 
-async def _received(request: Request) -> Received:
+async def _received(request: Request, caller: Caller) -> Received:
     """Raises `RpcError`, and `NotJson` where the header says that it is something else."""
     try:
         body = await json_body(request, MAX_TREE)
     except InvalidInput as error:
         raise RpcError.of(Code.PARSE_ERROR, "", str(error)) from error
+    if len(body) > BIG and caller.scope < Scope.SUBMIT:
+        reason = f"bodies over {BIG >> 20} MiB are for those who may submit"
+        raise RpcError.of(Code.UNAUTHORIZED, "", reason)
     return parse(body) if len(body) <= FEW else await asyncio.to_thread(parse, body)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aipartnerupflow.api.rpc.envelope import MAX_BATCH, Invalid, parse
+from aipartnerupflow.api.rpc.envelope import LARGE, MAX_BATCH, Invalid, parse
 from aipartnerupflow.api.rpc.errors import Code, RpcError
 from aipartnerupflow.api.rpc.methods import METHODS as METHODS_OF_ALL
 from tests.api.rpc.conftest import Rpc
@@ -219,3 +219,28 @@ def require_good(body: Any, answer: httpx.Response) -> None:
             assert one["error"]["code"] in set(Code)
             assert one["error"]["data"]
             assert CANARY not in json.dumps(one["error"])
+
+
+async def test_a_large_body_takes_one_who_may_submit(api: Api) -> None:
+    body = HEALTH | {"more": "x" * (LARGE + 1)}
+    assert code_of(await Rpc(api.user("ann", "read")).post(body)) == Code.UNAUTHORIZED
+    assert "result" in (await Rpc(api.user("ann", "submit")).post(body)).json()
+
+
+async def test_a_batch_is_not_large(rpc: Rpc) -> None:
+    answer = await rpc.post([HEALTH | {"more": "x" * (LARGE + 1)}])
+    assert code_of(answer) == Code.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("params", [
+    {"task_ids": ["x" * 300_000]}, {"task_ids": "x" * 300_000}, {"task_ids": [1]},
+])  # fmt: skip
+async def test_parameters_are_not_large(rpc: Rpc, params: Any) -> None:
+    assert (await rpc.refused("tasks.running.status", params))["code"] == Code.INVALID_PARAMS
+
+
+async def test_what_a_draft_is_changed_to_is_not_large(rpc: Rpc) -> None:
+    made = await rpc.call("tasks.create", {"name": "give"})
+    params = {"task_id": made["id"], "updates": {"inputs": {"value": "x" * 600_000}}}
+    error = await rpc.refused("tasks.update", params)
+    assert (error["code"], error["data"][0]["field"]) == (Code.INVALID_PARAMS, "inputs")
