@@ -111,8 +111,17 @@ class Sender:
             if isinstance(error, OwnedElsewhere) and self._inbox is not None:
                 return None
             if sent and self._inbox is not None and not isinstance(error, StoreError):
-                self._inbox.refuse(Answered(command.id, refusal_of(error)))
+                return self._refuse(self._inbox, command, error)
             raise
+
+    def _refuse(self, inbox: Inbox, command: Command, error: ApflowError) -> Done:
+        """Raises ``error``, unless somebody has answered meanwhile: then that counts."""
+        refusal = refusal_of(error)
+        inbox.refuse(Answered(command.id, refusal))
+        outcome = inbox.outcome(command.id)
+        if outcome is None or outcome == refusal:
+            raise error
+        return done_of(outcome)
 
     def _living_owner(self, tree: str) -> str | None:
         owned = self._journal.owner(tree)

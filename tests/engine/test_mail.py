@@ -13,7 +13,7 @@ from aipartnerupflow.domain.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from aipartnerupflow.engine.commands import Done, done_of
+from aipartnerupflow.engine.commands import Done, done_of, outcome_of
 from aipartnerupflow.engine.lifecycle import resume
 from aipartnerupflow.engine.mail import Asked, Sender, decision_of
 from aipartnerupflow.engine.ports import Answered, Command
@@ -178,6 +178,25 @@ async def test_what_the_next_owner_did_meanwhile_counts_for_who_asked_the_former
     successor.open_mail()
     assert isinstance(await sending, Done)
     assert bench.topics().count("tree.paused") == 1
+
+
+async def test_who_would_refuse_it_hears_what_another_did_just_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.on("endless", endless)
+    await bench.submit(one("endless"))
+    owner, clerk = bench.node, bench.boot("clerk")
+    refuse = bench.inbox.refuse
+
+    def late(answer: Answered) -> None:
+        refuse(Answered(answer.id, outcome_of(7)))  # as its next owner does, with its events
+        refuse(answer)
+
+    monkeypatch.setattr(bench.inbox, "refuse", late)
+    sending = asyncio.create_task(clerk.sender.send(bench.command("cancel", task="nobody")))
+    await asyncio.sleep(1)
+    owner.kill()
+    assert await sending == Done(7)
 
 
 async def test_what_was_asked_before_a_crash_is_carried_out_by_the_next_owner(
