@@ -1,6 +1,6 @@
 """The one backend that an engine takes: in the loop, in threads and in processes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from ...engine.ports import Call, Kind, Report, Stopped
 from .inline import Inline
@@ -10,13 +10,22 @@ from .process import Processes
 class Composite:
     """Sends each attempt where its executor says that it runs.
 
-    An executor that ``kind`` does not know goes to ``inline``, which reports that.
+    An executor that ``kind`` does not know goes to ``inline``, which reports that. ``closing`` is
+    awaited when both are closed.
     """
 
-    def __init__(self, kind: Callable[[str], Kind], inline: Inline, processes: Processes) -> None:
+    def __init__(
+        self,
+        kind: Callable[[str], Kind],
+        inline: Inline,
+        processes: Processes,
+        *,
+        closing: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._kind = kind
         self._inline = inline
         self._processes = processes
+        self._closing = closing
 
     @property
     def abandoned(self) -> int:
@@ -45,6 +54,8 @@ class Composite:
         """End all attempts and release what is held. Idempotent."""
         await self._inline.close()
         await self._processes.close()
+        if self._closing is not None:
+            await self._closing()
 
     def _place(self, call: Call) -> Inline | Processes:
         try:

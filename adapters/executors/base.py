@@ -95,6 +95,8 @@ class BaseTask(ExecutableTask):
     limit: ClassVar[int | None] = None
     runs: ClassVar[str | None] = None
     by_key: ClassVar[bool] = False
+    by_name: ClassVar[bool] = True
+    """Whether results of dependencies fill in inputs of the same name."""
 
     context: Context = Context.detached()
     task: TaskView | None = None

@@ -8,7 +8,8 @@ from ...engine.ports import SIGNAL, WAIT, Kind
 
 
 class Builtin(Struct, frozen=True):
-    """``path`` is where the class stands. ``settings`` begins the names of its settings.
+    """``path`` is where the class stands. ``settings`` begins the names of its settings, ``extra``
+    is what has to be installed with it.
 
     ``kind`` is written out here so that asking for it imports nothing.
     """
@@ -16,6 +17,7 @@ class Builtin(Struct, frozen=True):
     kind: Kind
     path: str
     settings: str | None = None
+    extra: str | None = None
 
 
 BUILTIN: Final = (
@@ -24,6 +26,12 @@ BUILTIN: Final = (
         Kind("command_executor", properties=("command", "timeout")),
         ".command:CommandExecutor",
         settings="APFLOW_COMMAND_",
+    ),
+    Builtin(
+        Kind("rest_executor", properties=()),
+        ".rest:RestExecutor",
+        settings="APFLOW_PRIVATE_",
+        extra="http",
     ),
     Builtin(
         Kind("system_info_executor", properties=("resource", "timeout")),

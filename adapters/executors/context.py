@@ -15,6 +15,7 @@ from ...domain.specs import EMPTY_OBJECT
 from ...domain.time import to_seconds
 from ...engine.ports import Call
 from .secrets import Secrets, SecretText, plain
+from .shared import Shared
 from .vault import ScrubbedLog, Vault
 
 MAX_CHECKPOINT: Final = 64 * 1024
@@ -38,15 +39,18 @@ class Context:
     turns True when the attempt is to end: a coroutine is cancelled as well, a thread must look.
     """
 
-    __slots__ = ("_beaten", "_call", "_loop", "_vault", "cancelled")
+    __slots__ = ("_beaten", "_call", "_loop", "_vault", "cancelled", "shared")
 
     def __init__(
         self,
         call: Call,
         loop: asyncio.AbstractEventLoop | None = None,
         vault: Vault | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._call = call
+        self.shared = Shared() if shared is None else shared
+        """What the attempts of one engine share; see `Shared`."""
         self._loop = loop
         self._vault = Vault(Secrets(), call) if vault is None else vault
         self._beaten = -BEAT_INTERVAL
@@ -113,6 +117,10 @@ class Context:
         `InvalidInput`.
         """
         return self._vault.get(name)
+
+    def conceal(self, text: str) -> None:
+        """Strike out this as well: something that a secret was made into."""
+        self._vault.scrubber.add(SecretText.of(text, "derived", ()))
 
     @property
     def holds_secrets(self) -> bool:

@@ -105,7 +105,9 @@ class Entry:
 
     def _filled_in(self) -> tuple[str, ...] | None:
         """What a task waits for is what it says, not what a result happens to be called."""
-        return () if self.runs == ENGINE else properties_of(as_json_schema(self.declared))
+        if self.runs == ENGINE or not getattr(self.cls, "by_name", True):
+            return ()
+        return properties_of(as_json_schema(self.declared))
 
     @property
     def check(self) -> Check:

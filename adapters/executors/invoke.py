@@ -14,20 +14,24 @@ from .hooks import InThread
 from .registry import Registry
 from .results import outcome_of, raised
 from .secrets import names_in
+from .shared import Shared
 from .vault import Vault
 
 
-async def invoke(registry: Registry, call: Call, in_thread: InThread) -> Outcome:
+async def invoke(
+    registry: Registry, call: Call, in_thread: InThread, shared: Shared | None = None
+) -> Outcome:
     """Call the executor of ``call`` with all that surrounds it, or have it look for its work.
 
     Whatever it does becomes an outcome; only the cancellation of this attempt passes through.
-    ``in_thread`` calls blocking code in a thread and hands on what it returns.
+    ``in_thread`` calls blocking code in a thread and hands on what it returns; ``shared`` is what
+    the attempts of one engine have in common.
     """
     vault = Vault(registry.secrets, call)
-    context = Context(call, asyncio.get_running_loop(), vault)
+    context = Context(call, asyncio.get_running_loop(), vault, shared)
     attempt: Attempt | None = None
     try:
-        if names_in(call.inputs):
+        if not call.demo and names_in(call.inputs):
             inputs = await in_thread(partial(vault.fill, call.inputs))
             call = msgspec.structs.replace(call, inputs=inputs)
         entry = registry.entry(call.executor)

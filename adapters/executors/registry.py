@@ -1,7 +1,6 @@
 """Which executors there are in this process: `engine.ports.Executors`."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from logging import getLogger
 from typing import Any, Final
@@ -14,6 +13,7 @@ from .builtin import BUILTIN, Builtin
 from .entry import Entry, Factory
 from .hooks import TREE_EVENTS, Around, Hook, InThread, add_once, run_hook
 from .loading import load
+from .origins import importable, is_ours, load_class, same
 from .schemas import TaskSchemas
 from .secrets import Secrets, checkable
 from .view import TaskView
@@ -70,7 +70,7 @@ class Registry:
         """
         entry = Entry(cls, factory, Around(own_pre=pre_hook, own_post=post_hook))
         known = self._entries.get(entry.id)
-        again = known is not None and _same(known.cls, cls)
+        again = known is not None and same(known.cls, cls)
         if not again and not override and (known or entry.id in self._builtin):
             self._keep(entry, known.cls.__module__ if known else "this package")
             return
@@ -100,7 +100,7 @@ class Registry:
         return self._load_plugin(plugin)
 
     def _load_builtin(self, builtin: Builtin) -> Entry:
-        cls = load(builtin.path)
+        cls = load_class(builtin)
         factory: Factory | None = None
         if builtin.settings is not None:
             factory = cls.configured(self._settings)
@@ -145,9 +145,9 @@ class Registry:
         entry = self._find_entry(id)
         if entry is None:
             return None
-        if _is_ours(entry):
+        if is_ours(entry):
             return ""
-        return _importable(entry.cls.__module__)
+        return importable(entry.cls.__module__)
 
     def kind(self, id: str) -> Kind:
         """What the engine must know. Raises KeyError where it is not registered."""
@@ -267,8 +267,8 @@ class Registry:
             prefix, known = builtin.settings, self._entries.get(id)
             if prefix is None:
                 continue
-            if known is not None and _is_ours(known):
-                known.factory = load(builtin.path).configured(self._settings)
+            if known is not None and is_ours(known):
+                known.factory = load_class(builtin).configured(self._settings)
             elif known is None and any(name.startswith(prefix) for name in settings):
                 self._load_builtin(builtin)
 
@@ -281,19 +281,3 @@ class Registry:
         for entry in self._entries.values():
             entry.around.clear()
         self.configure({})
-
-
-def _is_ours(entry: Entry) -> bool:
-    return entry.cls.__module__.startswith(f"{__package__}.")
-
-
-def _same(one: type, other: type) -> bool:
-    return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
-
-
-def _importable(module: str) -> str:
-    """The name by which a module can be imported elsewhere; empty for a script."""
-    if module != "__main__":
-        return module
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    return spec.name if spec is not None else ""

@@ -160,6 +160,15 @@ def checkable(inputs: Any) -> Any:
     return filled(inputs, lambda _: PLACEHOLDER) if names_in(inputs) else inputs
 
 
+def holds_secret(value: Any) -> bool:
+    """Whether a fetched secret is anywhere in it."""
+    if isinstance(value, dict):
+        return any(map(holds_secret, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(holds_secret, value))
+    return isinstance(value, SecretText)
+
+
 def require_for(host: str, values: Iterable[Any]) -> None:
     """Raises `InvalidInput` where a secret among ``values`` may not be sent to ``host``."""
     name = host.lower().rstrip(".")

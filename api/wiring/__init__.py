@@ -22,6 +22,7 @@ from ...adapters.executors.inventory import describe
 from ...adapters.executors.inventory import inventory as all_executors
 from ...adapters.executors.invoke import invoke
 from ...adapters.executors.registration import default_registry, get_task_tree_hooks
+from ...adapters.executors.shared import Shared
 from ...adapters.feed import Feed, FileFeed, ServerFeed
 from ...adapters.journal.care import Care as Care
 from ...adapters.journal.journal import EventJournal
@@ -267,9 +268,9 @@ def _make_engine(
     store: Store, journal: EventJournal, liveness: Liveness, clock: SystemClock
 ) -> Engine:
     kind = default_registry.kind
-    backend = Composite(
-        kind, Inline(partial(invoke, default_registry)), Processes(kind, imports=_imported)
-    )
+    shared = Shared()
+    inline = Inline(partial(invoke, default_registry, shared=shared))
+    backend = Composite(kind, inline, Processes(kind, imports=_imported), closing=shared.close)
     engine = Engine(
         journal=journal,
         committer=store.committer,

@@ -20,7 +20,8 @@ from aipartnerupflow.engine.ports import Executors
 from tests.adapters.executors.calls import call, error, raw, result
 
 BUILT_IN = [
-    "aggregate_results_executor", "command_executor", "signal", "system_info_executor", "wait",
+    "aggregate_results_executor", "command_executor", "rest_executor", "signal",
+    "system_info_executor", "wait",
 ]  # fmt: skip
 
 
