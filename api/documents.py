@@ -47,6 +47,11 @@ class TaskDocument(Struct, frozen=True):
     started_at: str | None
     completed_at: str | None
 
+    @property
+    def has_result(self) -> bool:
+        """Whether there is one that says anything."""
+        return bytes(self.result) != b"null"
+
     def value(self) -> Any:
         """The result as Python values; None where there is none."""
         return msgspec.json.decode(self.result)

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from . import commands, steering
+from . import commands, looking, operating, steering
 from .options import app
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -17,7 +17,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 INTERRUPTED = 130
 
-COMMANDS = (commands, steering)
+COMMANDS = (commands, looking, steering, operating)
 """The modules that enter their commands into the application."""
 
 

@@ -1,10 +1,10 @@
-"""What there is to type to run trees and to look at them: each command's arguments and help."""
+"""What there is to type to run trees and to care for a store: each command's arguments and help."""
 
 from typing import Annotated
 
 import typer
 
-from .options import Import, Json, Store, Timeout, app, perform
+from .options import Import, Json, Server, Store, Timeout, app, perform
 
 
 @app.command()
@@ -88,62 +88,28 @@ def serve(
     )  # fmt: skip
 
 
-@app.command("list")
-def list_(
-    status: Annotated[
-        str | None,
-        typer.Option(help="pending, in_progress, completed, failed or cancelled."),
-    ] = None,
-    drafts: Annotated[bool, typer.Option("--drafts", help="Only what was not submitted.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")] = 20,
-    after: Annotated[
-        str | None, typer.Option(metavar="CURSOR", help="Go on where a former list ended.")
-    ] = None,
-    store: Store = None,
-    json: Json = False,
-) -> int:
-    """List trees, newest first."""
-    return perform(
-        "show:trees",
-        status=status, drafts=drafts, limit=limit, after=after, store=store, json=json,
-    )  # fmt: skip
-
-
 @app.command()
-def get(
-    id: Annotated[
-        str, typer.Argument(metavar="ID", help="A tree, or the beginning of its id; or a task.")
+def submit(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A tree as JSON; - reads it from stdin.")
     ],
+    key: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The same key again makes no second tree.")
+    ] = None,
     store: Store = None,
-    json: Json = False,
-) -> int:
-    """Show a tree with its tasks, or one task."""
-    return perform("show:one", id=id, store=store, json=json)
-
-
-@app.command()
-def history(
-    id: Annotated[str, typer.Argument(metavar="ID", help="A tree, or the beginning of its id.")],
-    task: Annotated[str | None, typer.Option(help="Only events of this task (key or id).")] = None,
-    after: Annotated[int, typer.Option(min=0, help="Only events after this version.")] = 0,
-    limit: Annotated[int | None, typer.Option(min=1, help="So many at most.")] = None,
-    store: Store = None,
-    json: Json = False,
-) -> int:
-    """Show all that happened to a tree, in order."""
-    return perform(
-        "history:main", id=id, task=task, after=after, limit=limit, store=store, json=json
-    )
-
-
-@app.command()
-def executors(
-    id: Annotated[str | None, typer.Argument(metavar="ID", help="One executor, in full.")] = None,
+    server: Server = None,
     imports: Import = None,
     json: Json = False,
 ) -> int:
-    """List the executors, or show one with its schema."""
-    return perform("executors:main", id=id, imports=imports, json=json)
+    """Submit the tree in FILE, and return.
+
+    To the server, if there is one; else into the store, where an engine takes it up. FILE as for
+    run; "start": false makes it a draft.
+    """
+    return perform(
+        "submit:main",
+        file=file, key=key, store=store, server=server, imports=imports, json=json,
+    )  # fmt: skip
 
 
 @app.command()

@@ -56,7 +56,7 @@ class Drive:
         self._desk = desk
         self._timeout = timeout
         self._watch = Watch()
-        self._view = _view(console, self._watch)
+        self._view = view_of(console, self._watch)
         self._stop = asyncio.Event()
 
     async def run(self, begin: Begin) -> Ended:
@@ -67,7 +67,7 @@ class Drive:
     async def _run(self, begin: Begin) -> Ended:
         async with self._desk.store.engine() as engine:
             self._view.open()
-            showing = asyncio.ensure_future(self._show())
+            showing = asyncio.ensure_future(keep_showing(self._view))
             try:
                 with stop_on_signal(self._ask_to_stop, self._last_words):
                     return await self._until_over(engine, begin)
@@ -110,11 +110,6 @@ class Drive:
                 ended.left.append(tree.id)
         return ended
 
-    async def _show(self) -> None:
-        with suppress(OSError):  # nobody looks any more; the run goes on
-            while True:
-                await self._view.tick()
-
     def _ask_to_stop(self) -> None:
         self._stop.set()
         self._console.say("stopping: running tasks are interrupted. Ctrl-C again ends at once.")
@@ -134,7 +129,15 @@ def how_to_go_on(desk: Desk, trees: Sequence[str]) -> str:
     return f"Go on with: {desk.command('resume', *names)}"
 
 
-def _view(console: Console, watch: Watch) -> View:
+async def keep_showing(view: View) -> None:
+    """Until it is cancelled."""
+    with suppress(OSError):  # nobody looks any more; what is shown goes on
+        while True:
+            await view.tick()
+
+
+def view_of(console: Console, watch: Watch) -> View:
+    """A picture for those who look, lines for others."""
     if is_terminal(sys.stderr) and not console.json:
         return LiveView(console, watch)
     return PlainView(console, watch)

@@ -1,17 +1,21 @@
 """`apflow executors`: what tasks can name, and what each takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from difflib import get_close_matches
 
 import msgspec
 from msgspec import Raw
 
-from ...domain.errors import ApflowError, NotFound
-from ..documents import Page
+from ...domain.errors import ApflowError, InvalidInput, NotFound
+from ..documents import ExecutorDocument, Page
 from ..wiring import ExecutorInfo, describe_executor, inventory
+from .choosing import server_of
 from .console import Console, clean
 from .desk import settle_in
 from .text import result_text
+
+Executor = ExecutorInfo | ExecutorDocument
 
 
 class NoSuchExecutor(NotFound):
@@ -26,12 +30,32 @@ class NoSuchExecutor(NotFound):
         )
 
 
-def main(console: Console, *, id: str | None, imports: Sequence[str] | None) -> int:
-    """List all, or show one."""
-    settle_in(imports)
+def main(
+    console: Console, *, id: str | None, imports: Sequence[str] | None, server: str | None
+) -> int:
+    """List all, or show one: those of the server, unless modules are named to be imported here."""
+    if imports and server is not None:
+        raise InvalidInput("--import and --server exclude each other: a server has its own modules")
+    remote = None if imports else server_of(None, server)
+    if remote is None:
+        settle_in(imports)
+        return _shown(console, id, inventory, describe_executor)
+    with closing(remote):
+        return _shown(console, id, remote.executors, remote.executor)
+
+
+def _shown(
+    console: Console,
+    id: str | None,
+    all_: Callable[[], Sequence[Executor]],
+    one: Callable[[str], Executor],
+) -> int:
     if id is not None:
-        return _one(console, id)
-    found = inventory()
+        try:
+            return _one(console, one(id))
+        except NotFound:
+            raise NoSuchExecutor(id, [info.id for info in all_()]) from None
+    found = list(all_())
     if console.json:
         console.document(Page(found))
         return 0
@@ -42,18 +66,14 @@ def main(console: Console, *, id: str | None, imports: Sequence[str] | None) -> 
     return 0
 
 
-def _line(console: Console, info: ExecutorInfo, width: int) -> str:
+def _line(console: Console, info: Executor, width: int) -> str:
     origin = "built in" if info.built_in else f"from {info.module}" if info.module else ""
     text = clean(info.description, 100) if info.usable else clean(info.why, 160)
     state = "" if info.usable else console.paint("not usable  ", "yellow")
     return f"{clean(info.id):<{width}}  {origin:<10}  {state}{text}"
 
 
-def _one(console: Console, id: str) -> int:
-    try:
-        info = describe_executor(id)
-    except NotFound:
-        raise NoSuchExecutor(id, [info.id for info in inventory()]) from None
+def _one(console: Console, info: Executor) -> int:
     if console.json:
         console.document(info)
         return 0

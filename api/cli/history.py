@@ -1,23 +1,26 @@
 """`apflow history`: the events of a tree, in order."""
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from ...domain.errors import NotFound
-from ...domain.events import Recorded
 from ...domain.specs import ErrorInfo
-from ..documents import event_document
+from ..told import Event
+from .choosing import source_of
 from .console import Console, clean
-from .desk import look_at
 from .text import count, error_line, glimpse
 
-ENVELOPE: Final = ("at", "by", "cause", "task")
+ENVELOPE: Final = ("position", "version", "type", "at", "by", "cause", "tree_id", "task_id")
 USUAL: Final = {"generation": 1, "called": True}
 """Not worth a word."""
+WRITTEN: Final = ("inputs", "checkpoint", "payload", "result")
+"""JSON of users."""
 VALUE: Final = 80
 """So many characters of each value are shown."""
 
@@ -29,25 +32,50 @@ def main(
     task: str | None,
     after: int,
     limit: int | None,
+    follow: bool,
     store: str | None,
+    server: str | None,
 ) -> int:
-    """Write the events as they are read."""
-    desk = look_at(store)
-    tree = desk.tree_id(id)
-    labels = {view.id: view.key for view in desk.store.reads.tasks(tree, results=False)}
-    wanted = None if task is None else _task_id(labels, task)
-    events: Iterator[Recorded] = desk.store.journal.read(
-        tree, after=after, limit=limit if wanted is None else None
-    )
-    if wanted is not None:
-        events = (recorded for recorded in events if getattr(recorded.event, "task", "") == wanted)
-    events = islice(events, limit)
-    if console.json:
-        console.lines(event_document(recorded) for recorded in events)
-        return 0
-    for recorded in events:
-        console.print(_line(console, recorded, labels))
+    """Write the events as they are read, or as they come."""
+    with source_of(store, server) as source:
+        tree = source.tree_id(id)
+        labels = {one.id: one.key for one in source.outline(tree)}
+        wanted = None if task is None else _task_id(labels, task)
+        if follow:
+            coming = source.follow(tree, after)
+            asyncio.run(_follow(console, coming, labels, wanted, limit))
+            return 0
+        events: Iterator[Event] = source.events(tree, after, limit if wanted is None else None)
+        if wanted is not None:
+            events = (event for event in events if event.task_id == wanted)
+        for event in islice(events, limit):
+            _tell(console, event, labels)
     return 0
+
+
+async def _follow(
+    console: Console,
+    events: AsyncGenerator[Event, None],
+    labels: Mapping[str, str],
+    task: str | None,
+    limit: int | None,
+) -> None:
+    told = 0
+    async with aclosing(events):
+        async for event in events:
+            if told == limit:
+                return
+            if task in (None, event.task_id):
+                _tell(console, event, labels)
+                console.flush()
+                told += 1
+
+
+def _tell(console: Console, event: Event, labels: Mapping[str, str]) -> None:
+    if console.json:
+        console.document(event.raw)
+    else:
+        console.print(_line(console, event, labels))
 
 
 def _task_id(labels: Mapping[str, str], wanted: str) -> str:
@@ -59,26 +87,25 @@ def _task_id(labels: Mapping[str, str], wanted: str) -> str:
     raise NotFound("task", wanted)
 
 
-def _line(console: Console, recorded: Recorded, labels: Mapping[str, str]) -> str:
-    event = recorded.event
-    words = [f"{recorded.version:>6}", event.at, console.paint(f"{event.topic:<16}", "bold")]
-    task = getattr(event, "task", None)
-    if task is not None:
-        words.append(clean(labels.get(task, task), VALUE))
-    for name in event.__struct_fields__:
-        value = getattr(event, name)
-        if name not in ENVELOPE and value not in (None, "", msgspec.UNSET, USUAL.get(name)):
-            words.append(f"{name}={_short(value)}")
+def _line(console: Console, event: Event, labels: Mapping[str, str]) -> str:
+    words = [f"{event.version:>6}", event.at, console.paint(f"{event.type:<16}", "bold")]
+    if event.task_id is not None:
+        words.append(clean(labels.get(event.task_id, event.task_id), VALUE))
+    fields = msgspec.json.decode(event.raw, type=dict[str, Raw])
+    for name, raw in fields.items():
+        if name in ENVELOPE:
+            continue
+        value = msgspec.json.decode(raw)
+        if name in WRITTEN or value not in (None, "", USUAL.get(name)):
+            words.append(f"{clean(name, VALUE)}={_short(name, value, raw)}")
     return "  ".join(words)
 
 
-def _short(value: object) -> str:
-    if isinstance(value, ErrorInfo):
-        return error_line(value)
-    if isinstance(value, Raw):
-        return glimpse(value, VALUE)
-    if isinstance(value, tuple):
+def _short(name: str, value: Any, raw: Raw) -> str:
+    if name == "error" and isinstance(value, dict):
+        return error_line(msgspec.json.decode(raw, type=ErrorInfo))
+    if name in WRITTEN or isinstance(value, dict):
+        return glimpse(raw, VALUE)
+    if isinstance(value, list):
         return count(len(value), "item")
-    if isinstance(value, Struct):
-        return clean(msgspec.json.encode(value).decode(), VALUE)
     return clean(str(value), VALUE)

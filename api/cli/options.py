@@ -24,6 +24,10 @@ Store = Annotated[
         help="The store: sqlite:///path.db, a path, or postgresql://…  [default: as in settings]",
     ),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The server to ask.  [default: as in settings, or the local]"),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout; problems as JSON on stderr.")]
 Import = Annotated[
     list[str] | None,

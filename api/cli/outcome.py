@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ...projections.views import TaskView, TreeView
-from ..documents import WholeTree, whole_tree
+from ..documents import TaskDocument, TreeDocument
 from ..problems import Exit, Interrupted, TimedOut
 from .console import Console, clean
 from .desk import Desk
 from .drive import Ended, how_to_go_on
+from .local import Local
+from .source import Source
 from .text import count, elapsed, error_line, result_text, seconds
 
 MAX_RESULTS: Final = 5
@@ -48,36 +49,36 @@ def conclude(console: Console, desk: Desk, ended: Ended) -> int:
     for error in ended.lost.values():
         raise error
     ((id, status),) = ended.settled.items()
+    return told(console, Local(desk), id, status)
+
+
+def told(console: Console, source: Source, id: str, status: str) -> int:
+    """Tell of a tree that has settled; returns with what to end."""
     console.code = CODES[status]
     if console.json:
-        console.document(document(desk, id))
+        console.document(source.whole(id))
     else:
-        summarise(console, desk, id)
+        summarise(console, source, id)
     return console.code
 
 
-def document(desk: Desk, id: str) -> WholeTree:
-    """A tree with all its tasks and their results."""
-    return whole_tree(desk.store.tree(id), list(desk.store.reads.tasks(id)))
-
-
-def summarise(console: Console, desk: Desk, id: str) -> None:
+def summarise(console: Console, source: Source, id: str) -> None:
     """A settled tree for people: what came out, what failed, where to look further."""
-    tree = desk.store.tree(id)
-    tasks = desk.store.reads.tasks(id, results=False)
+    tree = source.tree(id)
+    tasks = source.outline(id)
     console.print(_headline(console, tree, tasks))
     for task in _failures(tasks)[:MAX_FAILURES]:
-        console.print(_failure(console, desk, task))
+        console.print(_failure(console, source, task))
     for line in _leftovers(tasks):
         console.print(line)
     for task in _last(tree, tasks):
-        full = desk.store.reads.task(task.id)
-        if full is not None and full.result is not None and bytes(full.result) != b"null":
+        full = source.full(task.id)
+        if full is not None and full.has_result:
             console.print(f"{console.paint(clean(task.key), 'bold')}: {result_text(full.result)}")
-    console.say(f"history: {desk.command('history', id)}")
+    console.say(f"history: {source.command('history', id)}")
 
 
-def _headline(console: Console, tree: TreeView, tasks: Sequence[TaskView]) -> str:
+def _headline(console: Console, tree: TreeDocument, tasks: Sequence[TaskDocument]) -> str:
     took = elapsed(tree.created_at, tree.completed_at) if tree.completed_at else 0.0
     done = sum(task.status == "completed" for task in tasks)
     name = console.paint(clean(tree.name, 80), "bold")
@@ -87,18 +88,18 @@ def _headline(console: Console, tree: TreeView, tasks: Sequence[TaskView]) -> st
     )
 
 
-def _failures(tasks: Sequence[TaskView]) -> list[TaskView]:
+def _failures(tasks: Sequence[TaskDocument]) -> list[TaskDocument]:
     return [task for task in tasks if task.status == "failed"]
 
 
-def _failure(console: Console, desk: Desk, task: TaskView) -> str:
-    full = desk.store.reads.task(task.id)
+def _failure(console: Console, source: Source, task: TaskDocument) -> str:
+    full = source.full(task.id)
     why = error_line(full.error) if full is not None and full.error is not None else ""
     attempts = f" after {count(task.attempt, 'attempt')}" if task.attempt > 1 else ""
     return f"{console.status('failed')}  {clean(task.key, 80)}{attempts}: {why}"
 
 
-def _leftovers(tasks: Sequence[TaskView]) -> Iterator[str]:
+def _leftovers(tasks: Sequence[TaskDocument]) -> Iterator[str]:
     """How many further failures there are, and what could not start because of them."""
     more = len(_failures(tasks)) - MAX_FAILURES
     if more > 0:
@@ -109,9 +110,9 @@ def _leftovers(tasks: Sequence[TaskView]) -> Iterator[str]:
         yield f"did not start: {names}"
 
 
-def _last(tree: TreeView, tasks: Sequence[TaskView]) -> list[TaskView]:
+def _last(tree: TreeDocument, tasks: Sequence[TaskDocument]) -> list[TaskDocument]:
     """The tasks whose results are the tree's: those that nothing else waited for."""
-    awaited = {dependency.on for task in tasks for dependency in task.dependencies}
+    awaited = {dependency.id for task in tasks for dependency in task.dependencies}
     last = [task for task in tasks if task.id not in awaited and task.status == "completed"]
     last.sort(key=lambda task: task.id != tree.id)
     return last[:MAX_RESULTS]

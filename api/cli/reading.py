@@ -42,7 +42,7 @@ def read_tree(file: str, new_id: NewId, registered: Registered | None = None) ->
         intake = read(documents, new_id, registered)
     except InvalidGraph as error:
         if any(fault.code == "malformed" for fault in error.faults):
-            _require_json(data, what)
+            require_json(data, what)
         raise
     root = next((spec.name for spec in intake.specs if spec.parent is None), "")
     name = wrapped.name if wrapped is not None and wrapped.name else root
@@ -85,7 +85,7 @@ def _documents(data: bytes, what: str) -> tuple[Sequence[Raw | bytes], Wrapped |
     """The JSON of each task that stands at the top, and what stands around them."""
     kind = data.lstrip()[:1]
     if kind not in (b"[", b"{"):
-        _require_json(data, what)
+        require_json(data, what)
         raise InvalidInput(f"{what} holds no tree: {_shape()}")
     try:
         if kind == b"[":
@@ -96,7 +96,7 @@ def _documents(data: bytes, what: str) -> tuple[Sequence[Raw | bytes], Wrapped |
         wrapped = msgspec.json.decode(data, type=Wrapped)
         return _tasks(wrapped.tasks), _checked(wrapped, fields, what)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        _require_json(data, what)
+        require_json(data, what)
         raise InvalidInput(f"{what} holds no tree: {error}. It is to be {_shape()}") from error
 
 
@@ -122,7 +122,7 @@ def _checked(wrapped: Wrapped, fields: dict[str, Raw], what: str) -> Wrapped:
     return wrapped
 
 
-def _require_json(data: bytes, what: str) -> None:
+def require_json(data: bytes, what: str) -> None:
     """Raises `InvalidInput` with line and column where ``data`` is not JSON at all."""
     try:
         data.decode("utf-8")

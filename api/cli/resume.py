@@ -21,7 +21,8 @@ from ..problems import Exit, Problem, kind_of, problem
 from .console import Console, clean
 from .desk import Desk, settle_in
 from .drive import Drive, Ended
-from .outcome import code_of, document, require_the_end, summarise
+from .local import Local
+from .outcome import code_of, require_the_end, summarise
 from .text import count
 from .watch import Watch
 
@@ -96,17 +97,18 @@ def _conclude(
     console: Console, desk: Desk, ended: Ended, refused: dict[str, ApflowError], *, named: bool
 ) -> int:
     """Tell what came of each; the first that holds of: missing, taken, failed, cancelled."""
+    source = Local(desk)
     lost = refused | ended.lost
     console.code = _code(ended, lost, named=named)
     if console.json:
-        items: list[WholeTree] = [document(desk, id) for id in ended.settled]
+        items: list[WholeTree] = [source.whole(id) for id in ended.settled]
         left = tuple(Left(id, problem(error)) for id, error in lost.items())
         console.document(Resumption(items, left=left))
         return console.code
     for id, error in ended.lost.items():
         console.say(f"tree {id} was left: {clean(str(error))}")
     for id in list(ended.settled)[:SUMMARISED]:
-        summarise(console, desk, id)
+        summarise(console, source, id)
     if len(ended.settled) > SUMMARISED:
         more = len(ended.settled) - SUMMARISED
         console.say(f"and {count(more, 'more tree')}; `apflow list` shows them")

@@ -4,12 +4,9 @@ from typing import Annotated
 
 import typer
 
-from .options import Import, Json, Store, app, perform
+from .looking import Id, Tree
+from .options import Json, Server, Store, app, perform
 
-Id = Annotated[
-    str, typer.Argument(metavar="ID", help="A tree, or the beginning of its id; or a task.")
-]
-Tree = Annotated[str, typer.Argument(metavar="TREE", help="A tree, or the beginning of its id.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the history.")]
 
 
@@ -21,25 +18,32 @@ def cancel(
     ] = None,
     reason: Reason = "",
     store: Store = None,
+    server: Server = None,
     json: Json = False,
 ) -> int:
     """Cancel a tree, or one task.
 
     What is pending ends at once, what runs is told to end; results that it still reports count.
     """
-    return perform("steer:cancel", id=id, task=task, reason=reason, store=store, json=json)
+    return perform(
+        "steer:cancel", id=id, task=task, reason=reason, store=store, server=server, json=json
+    )
 
 
 @app.command()
-def pause(id: Tree, reason: Reason = "", store: Store = None, json: Json = False) -> int:
+def pause(
+    id: Tree, reason: Reason = "", store: Store = None, server: Server = None, json: Json = False
+) -> int:
     """Start nothing new of a tree; what runs goes on."""
-    return perform("steer:pause", id=id, reason=reason, store=store, json=json)
+    return perform("steer:pause", id=id, reason=reason, store=store, server=server, json=json)
 
 
 @app.command()
-def unpause(id: Tree, reason: Reason = "", store: Store = None, json: Json = False) -> int:
+def unpause(
+    id: Tree, reason: Reason = "", store: Store = None, server: Server = None, json: Json = False
+) -> int:
     """Let a paused tree go on."""
-    return perform("steer:unpause", id=id, reason=reason, store=store, json=json)
+    return perform("steer:unpause", id=id, reason=reason, store=store, server=server, json=json)
 
 
 @app.command()
@@ -55,6 +59,7 @@ def rerun(
     ] = False,
     reason: Reason = "",
     store: Store = None,
+    server: Server = None,
     json: Json = False,
 ) -> int:
     """Run again what failed or was cancelled, or more.
@@ -63,7 +68,8 @@ def rerun(
     """
     return perform(
         "steer:rerun",
-        id=id, start=start, all_=all_, dry_run=dry_run, reason=reason, store=store, json=json,
+        id=id, start=start, all_=all_, dry_run=dry_run, reason=reason, store=store,
+        server=server, json=json,
     )  # fmt: skip
 
 
@@ -78,6 +84,7 @@ def signal(
         str | None, typer.Option("--id", metavar="TEXT", help="Makes it count once.")
     ] = None,
     store: Store = None,
+    server: Server = None,
     json: Json = False,
 ) -> int:
     """Tell a tree what a task of it waits for.
@@ -86,22 +93,6 @@ def signal(
     """
     return perform(
         "steer:signal",
-        id=id, name=name, payload=payload, signal_id=signal_id, store=store, json=json,
+        id=id, name=name, payload=payload, signal_id=signal_id, store=store, server=server,
+        json=json,
     )  # fmt: skip
-
-
-@app.command()
-def why(
-    id: Id,
-    task: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Only this task of the tree.")
-    ] = None,
-    store: Store = None,
-    imports: Import = None,
-    json: Json = False,
-) -> int:
-    """Say why a task runs or does not.
-
-    Of a tree, for each task that has not ended.
-    """
-    return perform("steer:why", id=id, task=task, store=store, imports=imports, json=json)

@@ -10,6 +10,7 @@ from ...domain import events as e
 from ...domain.specs import ErrorInfo
 from ...engine.actor import Observer
 from ...projections.views import TaskView, TreeView
+from ..documents import TaskDocument, TreeDocument
 
 KEPT = 20
 """So many failures and recent endings are remembered of each tree."""
@@ -60,8 +61,10 @@ class Watched:
         """How many tasks there are."""
         return len(self.labels)
 
-    def known(self, view: TreeView, tasks: Sequence[TaskView]) -> None:
-        """Begin with what is stored, for a tree that is resumed."""
+    def known(
+        self, view: TreeView | TreeDocument, tasks: Sequence[TaskView] | Sequence[TaskDocument]
+    ) -> None:
+        """Begin with what is stored, for a tree that is resumed, or runs elsewhere."""
         self.id, self.name = view.id, view.name
         for task in tasks:
             self.labels[task.id] = task.key
@@ -69,6 +72,16 @@ class Watched:
             if task.status in ("completed", "failed", "cancelled"):
                 self.ended[task.id] = task.status
                 self.failed += task.status == "failed"
+
+    def at_work(self, tasks: Sequence[TaskDocument]) -> None:
+        """What runs elsewhere; since when is only known from here on."""
+        parents = set(self.parents.values())
+        for task in tasks:
+            if task.status == "in_progress":
+                called = task.id not in parents
+                self.running[task.id] = Running(
+                    time.monotonic(), task.attempt, called, task.progress, task.message
+                )
 
     def take(self, facts: Sequence[e.AnyEvent]) -> None:
         """The events of one commit. Never raises: it is called by the engine."""
@@ -155,9 +168,18 @@ class Watch:
             watched.known(view, tasks)
         return watched.take
 
+    def join(self, tree: TreeDocument, tasks: Sequence[TaskDocument]) -> Observer:
+        """A tree that runs elsewhere, as it stands; returns what takes its further events."""
+        watched = Watched(lambda step: self.tell(step), self._begun)
+        watched.known(tree, tasks)
+        watched.at_work(tasks)
+        self._begun(watched)
+        return watched.take
+
     def _begun(self, watched: Watched) -> None:
-        self.trees.append(watched)
-        self.started(watched)
+        if not any(watched is tree for tree in self.trees):
+            self.trees.append(watched)
+            self.started(watched)
 
 
 def _awaited(fact: e.TaskWaiting) -> str:

@@ -16,10 +16,10 @@ from ..documents import (
     Why,
 )
 from ..problems import Forbidden, TimedOut, Unauthenticated, Unreachable
+from ..told import Event
 from .awaiting import AsyncClient
 from .blocking import Client
 from .errors import ProblemError
-from .types import Event
 
 __all__ = [
     "Accepted",

@@ -34,7 +34,7 @@ class Base:
     def _options(self) -> dict[str, Any]:
         """For either of httpx's clients. No redirect is followed: the token is for this server."""
         headers = {"User-Agent": f"aipartnerupflow/{__version__}", "Accept-Encoding": "identity"}
-        if self._target.token is not None:
+        if self._target.token:
             headers["Authorization"] = f"Bearer {self._target.token}"
         return {
             "base_url": self.url, "headers": headers, "trust_env": not self._target.is_here,

@@ -6,10 +6,11 @@ from typing import Self, TypeVar
 
 import httpx
 
+from ..told import Event
 from . import calls, flows, methods
 from .base import PATIENCE, Base, request_of
 from .follow import Follow, answer_of
-from .types import Answer, Call, Event
+from .types import Answer, Call
 
 T = TypeVar("T")
 

@@ -24,7 +24,8 @@ from ..documents import (
     Why,
 )
 from ..encoding import as_json
-from .types import Call, Event, Some, event_of
+from ..told import Event, event_of
+from .types import Call, Some
 from .written import Tree, written
 
 T = TypeVar("T")

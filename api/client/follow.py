@@ -7,9 +7,10 @@ import httpx
 import msgspec
 
 from ..problems import Unreachable
+from ..told import Event, event_of
 from . import calls, flows
 from .errors import error_of, problem_of
-from .types import Answer, Call, Event, event_of
+from .types import Answer, Call
 
 MAX_FRAME: Final = 64 << 20
 """Bytes of one event at most: a stream without ends of lines is none of ours."""

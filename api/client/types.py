@@ -1,33 +1,11 @@
 """What is sent to a server, and what comes back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 T = TypeVar("T")
-
-
-class Event(Struct, frozen=True):
-    """What happened in a tree, in its envelope. ``version`` is dense from 1 in each tree."""
-
-    position: int
-    version: int
-    type: str
-    at: str
-    by: str
-    tree_id: str
-    task_id: str | None = None
-    attempt: int | None = None
-    raw: Raw = Raw()
-    """The document as it came."""
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """All of it as Python values, with what belongs to its type."""
-        found: dict[str, Any] = msgspec.json.decode(self.raw)
-        return found
 
 
 class Some(Struct, Generic[T], frozen=True):
@@ -62,8 +40,3 @@ class Call(Struct, Generic[T], frozen=True, kw_only=True):
     repeatable: bool = False
     takes: float = 0.0
     fine: Sequence[int] = ()
-
-
-def event_of(raw: Raw | bytes) -> Event:
-    """An event from its document."""
-    return msgspec.structs.replace(msgspec.json.decode(raw, type=Event), raw=Raw(bytes(raw)))
