@@ -18,6 +18,8 @@ class Target:
         self.asked: list[dict[str, Any]] = []
         self.answers: dict[str, list[tuple[int, dict[str, str], bytes]]] = {}
         self.connections = 0
+        self.hanging = 0
+        self.released = threading.Event()
         self.arrived = threading.Event()
         self.broken_off = threading.Event()
 
@@ -51,8 +53,8 @@ class _Handler(BaseHTTPRequestHandler):
         }  # fmt: skip
         self.target.asked.append(asked)
         self.target.arrived.set()
-        if parts.path == "/slow":
-            self._slow()
+        if parts.path in ("/slow", "/hang"):
+            self._slow(parts.path == "/hang")
             return
         planned = self.target.answers.get(parts.path)
         if planned:
@@ -72,18 +74,23 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _slow(self) -> None:
-        """Say something now and then until nobody listens, which is noted."""
+    def _slow(self, hangs: bool) -> None:
+        """Say something now and then until nobody listens, which is noted, or it is let go."""
         self.send_response(200)
-        self.send_header("Content-Length", "1000000")
+        self.send_header("Connection", "close")
         self.end_headers()
+        self.target.hanging += hangs
         try:
-            for _ in range(600):
+            for _ in range(3_000):
                 self.wfile.write(b".")
                 self.wfile.flush()
-                time.sleep(0.02)
+                if hangs and self.target.released.wait(0.02):
+                    break
+                if not hangs:
+                    time.sleep(0.02)
         except OSError:
             self.target.broken_off.set()
+        self.target.hanging -= hangs
         self.close_connection = True
 
 

@@ -1,0 +1,45 @@
+"""Each executor in turn, with the far side that it calls."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.executors.cases_command import CommandCase
+from tests.executors.cases_http import RestCase
+from tests.support.executor_cases import CANARY, Case
+from tests.support.places import executors, place
+
+__all__ = ["executors", "place"]
+
+CASES: Sequence[type[Case]] = (CommandCase, RestCase)
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.executor)
+def case(
+    request: pytest.FixtureRequest, place: Path, executors: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Case]:
+    """The settings file is written where an operator's lies."""
+    monkeypatch.setenv("CANARY_VALUE", CANARY)
+    made: Case = request.param(place)
+    with made.open():
+        write_settings(place, made)
+        yield made
+
+
+def write_settings(place: Path, case: Case) -> None:
+    settings = case.settings()
+    path = place / ".config" / "apflow" / "config.toml"
+    path.parent.mkdir(parents=True)
+    lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
+    lines += [
+        "[secrets.CANARY]", 'source = "env"', 'name = "CANARY_VALUE"',
+        f"executors = {_toml([case.executor])}", f"hosts = {_toml(list(case.secret_hosts))}",
+    ]  # fmt: skip
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(value)
