@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from .answers import ProblemResponse, told
 
@@ -14,6 +15,8 @@ HEADER_SECONDS: Final = 10.0
 """So long may the head of a request take, from its first byte, or from the connection's start; and
 so long may a body still come that nobody reads any more."""
 HEADER_BYTES: Final = 64 * 1024
+LINGER: Final = 10.0
+"""Seconds for who was dropped to take what was sent before."""
 
 
 def _answer(status: int, detail: str) -> bytes:
@@ -82,6 +85,17 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head is whole."""
         self._head_is_there()
         super().on_headers_complete()
+        self.scope["apflow.last_words"] = self.last_words  # type: ignore[typeddict-unknown-key]
+
+    def last_words(self, body: bytes) -> None:
+        """The end of an answer, behind all that lies in buffers; it is waited for so long only."""
+        if self.transport.is_closing():
+            return
+        part = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        self.transport.write(part + b"0\r\n\r\n" if self.cycle.chunked_encoding else body)
+        self.cycle.disconnected = True  # for uvicorn: that is the end
+        self.transport.close()
+        self.loop.call_later(LINGER, self.transport.abort)
 
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
@@ -129,3 +143,23 @@ class BoundedProtocol(HttpToolsProtocol):
         if cycle is None or cycle.response_complete:
             self.transport.write(answer)  # not into the middle of another one
         self.transport.close()
+
+
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """uvicorn's, which would wait for its reader for ever."""
+
+    def handle_connect(self, event: Any) -> None:
+        """The scope is there after it."""
+        super().handle_connect(event)
+        if (scope := getattr(self, "scope", None)) is not None:
+            scope["apflow.last_words"] = self.last_words
+
+    def last_words(self, code: int, reason: str) -> None:
+        """See `BoundedProtocol.last_words`."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.close()
+        self.loop.call_later(LINGER, self.transport.abort)

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from socket import socket
 from typing import Any, Final
@@ -15,7 +16,7 @@ from ..settings import Settings
 from ..stores import Store
 from .app import create_app
 from .opening import hosts_of, local_token, opened, require_safe
-from .protocol import BoundedProtocol
+from .protocol import BoundedProtocol, BoundedSocket
 from .server import Server
 
 BACKLOG: Final = 2_048
@@ -57,7 +58,7 @@ def configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """uvicorn with our limits."""
     return uvicorn.Config(
         app, host=settings.host, port=settings.port, http=BoundedProtocol,
-        ws="websockets-sansio", ws_max_size=MAX_MESSAGE, lifespan="on", log_config=None,
+        ws=BoundedSocket, ws_max_size=MAX_MESSAGE, lifespan="on", log_config=None,
         access_log=False, server_header=False, proxy_headers=False, backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=GRACE,
     )  # fmt: skip
@@ -76,8 +77,18 @@ def _listen(config: uvicorn.Config) -> socket:
 def _url(listening: socket, host: str) -> str:
     """By which it can be called from here."""
     port = listening.getsockname()[1]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # nosec B104 - not listened on
+    host = _from_here(host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _from_here(host: str) -> str:
+    """A server that listens on every address is called by the loopback one."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    loopback = "127.0.0.1" if address.version == 4 else "::1"
+    return loopback if address.is_unspecified else host
 
 
 class _Uvicorn(uvicorn.Server):

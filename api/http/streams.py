@@ -25,6 +25,7 @@ HEARTBEAT: Final = 15.0
 SLOW: Final = 10.0
 """A reader that takes nothing for so many seconds is dropped."""
 LAST_WORDS: Final = 0.05
+"""Seconds in which a stream can be ended in the ordinary way."""
 RETRY: Final = b"retry: 1000\n\n"
 BEAT: Final = b": still here\n\n"
 
@@ -71,7 +72,7 @@ class EventStream(Response):
                 if not self._server.stopping.is_set():
                     raise
                 await _stop(sending)
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await _end(scope, send, b"")
             finally:
                 await _stop(gone, sending)
 
@@ -86,8 +87,8 @@ class EventStream(Response):
                     async with asyncio.timeout(SLOW):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
                     last = lines[-1].mark if lines else last
-        except TimeoutError:
-            await self._drop(scope, send, last)
+        except TimeoutError:  # what is not taken is not kept: a hint where to go on
+            await _end(scope, send, b'event: dropped\ndata: {"after":%d}\n\n' % last)
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -95,16 +96,15 @@ class EventStream(Response):
         """One event as it is sent."""
         return b"id: %d\nevent: %b\ndata: %b\n\n" % (line.mark, line.topic.encode(), line.data)
 
-    async def _drop(self, scope: ASGIScope, send: Send, last: int) -> None:
-        """What is not taken is not kept: a hint where to go on, then the end."""
-        hint = b'event: dropped\ndata: {"after":%d}\n\n' % last
-        try:
-            async with asyncio.timeout(LAST_WORDS):
-                await send({"type": "http.response.body", "body": hint, "more_body": False})
-        except TimeoutError:
-            pass
-        if abort := scope.get("apflow.abort"):
-            abort()
+
+async def _end(scope: ASGIScope, send: Send, body: bytes) -> None:
+    """The last of a stream, if need be behind what its reader has not taken yet."""
+    try:
+        async with asyncio.timeout(LAST_WORDS):
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+    except TimeoutError:
+        if (say := scope.get("apflow.last_words")) is not None:
+            say(body)
 
 
 async def _stop(*tasks: "asyncio.Future[Any]") -> None:
@@ -246,7 +246,11 @@ async def _push(socket: WebSocket, lines: Lines) -> None:
                     if not some:
                         await socket.send_text('{"type":"heartbeat"}')
     except TimeoutError:
-        await socket.close(1013, f"too slow; go on with after={last}")
+        hint = f"too slow; go on with after={last}"
+        if (say := socket.scope.get("apflow.last_words")) is not None:
+            say(1013, hint)
+        else:
+            await socket.close(1013, hint)
 
 
 def _message(line: Line) -> str:

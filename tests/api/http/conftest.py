@@ -1,11 +1,12 @@
 """Servers over each kind of store; see `tests.support.servers`."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from tests.support.chaos.tally import Tally
 from tests.support.places import executors, place
 from tests.support.servers import Api, Threaded, Work, application, threaded
 
@@ -50,3 +51,11 @@ def socket_server(place: Path) -> Iterator[Threaded]:
     """A server on a socket over a store in memory."""
     with threaded(f"memory://{uuid4().hex}", place) as made:
         yield made
+
+
+@pytest.fixture
+def tally(record_property: Callable[[str, object], None]) -> Iterator[Tally]:
+    """What a test counts; `tests/chaos/conftest.py` tells it at the end of the run."""
+    made = Tally()
+    yield made
+    record_property("chaos", str(made))
