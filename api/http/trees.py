@@ -41,6 +41,10 @@ router = APIRouter(tags=["trees"])
 Reader = Annotated[Caller, Depends(Needs(Scope.READ))]
 Submitter = Annotated[Caller, Depends(Needs(Scope.SUBMIT))]
 Status = Literal["pending", "in_progress", "completed", "failed", "cancelled"]
+Beginning = Annotated[
+    str | None,
+    Query(pattern=ID_PATTERN, description="Whose ids begin so, by id; else only `limit` counts."),
+]
 MAX_WAIT: Final = 60.0
 LIKE: Final = 1_000
 """So many ids of a common beginning are looked at for one's own."""
@@ -156,10 +160,7 @@ async def list_trees(
         str | None, Query(max_length=40, description="Created before then (RFC 3339).")
     ] = None,
     draft: Annotated[bool, Query(description="Only what was not submitted.")] = False,
-    id_prefix: Annotated[
-        str | None,
-        Query(pattern=ID_PATTERN, description="Whose ids begin so, by id; only `limit` counts."),
-    ] = None,
+    id_prefix: Beginning = None,
     after: Annotated[
         str | None,
         Query(max_length=18, pattern=r"^[0-9]+$", description="`next` of the last page."),
