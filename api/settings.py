@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     command_enabled: bool = False
     command_allow: tuple[tuple[str, ...], ...] = ()
     """Which commands tasks may run; the command executor says how patterns are written."""
+    command_roots: tuple[str, ...] = ()
+    """Folders in which commands may be told to work."""
+    command_env: tuple[str, ...] = ()
+    """Variables that tasks may set for commands."""
+    command_memory: Annotated[int, Field(ge=1 << 20)] | None = None
+    """Bytes of address space of each process of a command."""
     demo_sleep_scale: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """Executors that seem to work in a demo take so many times as long as they say."""
     host: str = "127.0.0.1"
@@ -141,6 +147,9 @@ class Settings(BaseSettings):
         return {
             "APFLOW_COMMAND_ENABLED": self.command_enabled,
             "APFLOW_COMMAND_ALLOW": self.command_allow,
+            "APFLOW_COMMAND_ROOTS": self.command_roots,
+            "APFLOW_COMMAND_ENV": self.command_env,
+            "APFLOW_COMMAND_MEMORY": self.command_memory,
             "APFLOW_SECRETS": self.secrets,
             "APFLOW_PRIVATE_TARGETS": self.private_targets,
             "APFLOW_DEMO_SLEEP_SCALE": self.demo_sleep_scale,

@@ -25,6 +25,7 @@ CONFIG: Final = Path("~/.config/apflow/config.toml")
 
 KEYS: Final = (
     "database_url", "state_dir", "imports", "durability", "command_enabled", "command_allow",
+    "command_roots", "command_env", "command_memory",
     "demo_sleep_scale",
     "host", "port", "allowed_hosts", "auth", "jwt_secret", "jwt_audience", "max_streams",
     "webhook_secret", "private_targets", "secrets", "server_url", "server_token",
@@ -40,7 +41,7 @@ _VARIABLES: Final = {key: key.upper() for key in KEYS} | {
 }  # fmt: skip
 _BY_VARIABLE: Final = {variable: key for key, variable in _VARIABLES.items()}
 _OTHER_WORDS: Final = {"store": "database_url", "database": "database_url", "import": "imports"}
-LISTS: Final = ("imports", "allowed_hosts", "private_targets")
+LISTS: Final = ("imports", "allowed_hosts", "private_targets", "command_roots", "command_env")
 """Comma between, in the environment."""
 _SCHEMES: Final = ("sqlite", "postgresql", "postgres", "memory")
 

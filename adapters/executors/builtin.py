@@ -23,7 +23,7 @@ class Builtin(Struct, frozen=True):
 BUILTIN: Final = (
     Builtin(Kind("aggregate_results_executor", by_key=True), ".aggregate:AggregateResultsExecutor"),
     Builtin(
-        Kind("command_executor", properties=("command", "timeout")),
+        Kind("command_executor", properties=()),
         ".command:CommandExecutor",
         settings="APFLOW_COMMAND_",
     ),

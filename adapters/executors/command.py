@@ -3,14 +3,16 @@
 import os
 import shlex
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ...domain.errors import InvalidInput
 from .base import BaseTask, Inputs
 from .command_policy import CommandPolicy
 from .processes import Finished, run
+from .telling import Telling
 
 DEFAULT_TIMEOUT: Final = 30.0
+MAX_STDIN: Final = 256 * 1024
 DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 PASSED_ON: Final = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 """Of the environment of this process a command gets these, and the absolute folders of PATH."""
@@ -26,6 +28,16 @@ INPUTS: Final[dict[str, Any]] = {
             ],
         },
         "timeout": {"type": "number", "exclusiveMinimum": 0, "default": DEFAULT_TIMEOUT},
+        "cwd": {
+            "type": "string",
+            "description": "where it works, an absolute path; in a folder that the operator allows",
+        },
+        "env": {
+            "type": "object",
+            "description": "variables beside the usual few; names that the operator allows",
+            "additionalProperties": {"type": "string"},
+        },
+        "stdin": {"type": "string", "description": "what it reads", "maxLength": MAX_STDIN},
     },
     "required": ["command"],
 }
@@ -52,7 +64,12 @@ class CommandExecutor(BaseTask):
     description = "Runs an allowed program of this machine and returns what it printed"
     tags = ("core",)
     cancelable = True
-    examples = ({"command": ["uptime"]}, {"command": "echo hello", "timeout": 5})
+    by_name: ClassVar[bool] = False
+    examples = (
+        {"command": ["uptime"]},
+        {"command": "echo hello", "timeout": 5},
+        {"command": ["sort"], "stdin": "b\na\n"},
+    )
     inputs_schema = INPUTS
     outputs_schema = OUTPUTS
 
@@ -76,10 +93,23 @@ class CommandExecutor(BaseTask):
     async def execute(self, inputs: Inputs) -> dict[str, Any]:
         """``{success, return_code, stdout, stderr}``; ``error`` where it was ended by force."""
         argv = words(inputs.get("command"))
-        self.policy.require(argv)
+        policy = self.policy
+        policy.require(argv)
         timeout = self._timeout(inputs.get("timeout", DEFAULT_TIMEOUT))
-        env = environment(os.environ) | {"APFLOW_IDEMPOTENCY_KEY": self.context.idempotency_key}
-        finished = await run(argv, env=env, seconds=timeout, max_output=self.policy.max_output)
+        more = inputs.get("env") or {}
+        policy.require_variables(more)
+        cwd = None if inputs.get("cwd") is None else policy.require_folder(inputs["cwd"])
+        env = environment(os.environ) | {name: str(value) for name, value in more.items()}
+        env["APFLOW_IDEMPOTENCY_KEY"] = self.context.idempotency_key
+        telling = Telling(self.context)
+        try:
+            finished = await run(
+                argv, env=env, seconds=timeout, max_output=policy.max_output, cwd=cwd,
+                stdin=str(inputs.get("stdin") or "").encode(), memory=policy.memory,
+                heard=telling.hear,
+            )  # fmt: skip
+        finally:
+            await telling.end()
         return _result(finished, timeout, self.context.accept)
 
     def _timeout(self, value: Any) -> float:

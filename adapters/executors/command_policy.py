@@ -1,8 +1,9 @@
 """Which commands may be run. Off until the operator switches it on, and then only what is listed.
 
 Settings: ``APFLOW_COMMAND_ENABLED`` (true or false) and ``APFLOW_COMMAND_ALLOW``, a JSON array of
-patterns. A pattern is an array of strings and stands for whole commands, word by word: ``"*"`` is
-exactly one argument, a last ``"..."`` any number of them, every other string is itself.
+patterns; beside them ``…_ROOTS``, ``…_ENV`` and ``…_MEMORY``, see `CommandPolicy`. A pattern is an
+array of strings and stands for whole commands, word by word: ``"*"`` is exactly one argument, a
+last ``"..."`` any number of them, every other string is itself.
 
     [["uptime"], ["git", "-C", "*", "status"], ["echo", "..."]]
 
@@ -10,7 +11,8 @@ A word that stands for any argument stands for options as well: list ``["tar", "
 option of tar can be given.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +22,9 @@ from ...domain.errors import ExecutorDisabled, InvalidInput
 
 ENABLED: Final = "APFLOW_COMMAND_ENABLED"
 ALLOW: Final = "APFLOW_COMMAND_ALLOW"
+ROOTS: Final = "APFLOW_COMMAND_ROOTS"
+ENV: Final = "APFLOW_COMMAND_ENV"
+MEMORY: Final = "APFLOW_COMMAND_MEMORY"
 ONE: Final = "*"
 ANY: Final = "..."
 
@@ -32,19 +37,51 @@ Pattern = tuple[str, ...]
 
 
 class CommandPolicy(Struct, frozen=True):
-    """``max_timeout`` in seconds. ``max_output``: bytes kept of each stream."""
+    """``roots`` are folders in which a command may work, ``env`` names of variables that a task
+    may set, ``memory`` bytes of address space. ``max_timeout`` in seconds. ``max_output``: bytes
+    kept of each stream.
+    """
 
     enabled: bool = False
     allow: tuple[Pattern, ...] = ()
+    roots: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    memory: int | None = None
     max_timeout: float = 3600.0
     max_output: int = 1024 * 1024
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "CommandPolicy":
-        """Read the two settings, as text or as values. Raises `InvalidInput`."""
+        """Read the settings, as text or as values. Raises `InvalidInput`."""
         return cls(
-            enabled=_flag(settings.get(ENABLED, False)), allow=_patterns(settings.get(ALLOW, ()))
+            enabled=_flag(settings.get(ENABLED, False)),
+            allow=_patterns(settings.get(ALLOW, ())),
+            roots=tuple(settings.get(ROOTS, ())),
+            env=tuple(settings.get(ENV, ())),
+            memory=settings.get(MEMORY),
         )
+
+    def require_folder(self, cwd: str) -> str:
+        """The folder without links, if it lies in one of the roots. Raises `ExecutorDisabled`."""
+        real = os.path.realpath(cwd)
+        roots = [os.path.realpath(root) for root in self.roots]
+        if not os.path.isabs(cwd) or not any(
+            os.path.commonpath([real, root]) == root for root in roots
+        ):
+            raise ExecutorDisabled(
+                f"the working directory is in none of the folders that are allowed. The operator "
+                f"lists them in {ROOTS}; name it with its absolute path."
+            )
+        return real
+
+    def require_variables(self, names: Iterable[str]) -> None:
+        """Raises `ExecutorDisabled` for a variable that a task may not set."""
+        for name in names:
+            if name not in self.env:
+                raise ExecutorDisabled(
+                    f"a variable is set that no task may set, since programs obey them. The "
+                    f"operator lists the names that are harmless in {ENV}."
+                )
 
     def require(self, argv: Sequence[str]) -> None:
         """Raises `ExecutorDisabled` unless a pattern matches the whole of ``argv``."""

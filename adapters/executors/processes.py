@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import resource
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -13,6 +14,13 @@ MAX_FLOOD: Final = 64 * 1024 * 1024
 DRAIN_SECONDS: Final = 1.0
 """How long output is waited for after the group is gone: whoever left it may hold the pipe."""
 _CHUNK: Final = 64 * 1024
+
+Heard = Callable[[bytes], None]
+"""Is told each piece of output when it comes."""
+
+
+def _ignore(chunk: bytes) -> None:
+    pass
 
 
 class Stream(Struct):
@@ -46,26 +54,40 @@ class Finished(Struct, frozen=True):
 
 
 async def run(
-    argv: Sequence[str], *, env: Mapping[str, str], seconds: float, max_output: int
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    seconds: float,
+    max_output: int,
+    cwd: str | None = None,
+    stdin: bytes = b"",
+    memory: int | None = None,
+    heard: Heard = _ignore,
 ) -> Finished:
     """Run a program to its end, or to its end by force after ``seconds``.
 
     On timeout, on cancellation and after a normal end its whole process group is killed. Only a
-    program that makes a group of its own on purpose escapes. Raises OSError where it cannot start.
+    program that makes a group of its own on purpose escapes. ``memory`` bounds the address space
+    of each of its processes, in bytes. ``heard`` is told what comes. Raises OSError where it
+    cannot start.
     """
     streams = Stream(bytearray()), Stream(bytearray())
     reads, writes = zip(os.pipe(), os.pipe(), strict=True)
     try:
-        process = await _start(argv, env, writes)
+        process = await _start(argv, env, writes, cwd, piped=bool(stdin))
     except BaseException:
         _close(reads)
         raise
     finally:
         _close(writes)
+    if memory is not None:
+        _bound(process.pid, memory)
     readers = [
-        asyncio.create_task(_read(fd, stream, max_output, process.pid))
+        asyncio.create_task(_read(fd, stream, max_output, process.pid, heard))
         for fd, stream in zip(reads, streams, strict=True)
     ]
+    if stdin:
+        readers.append(asyncio.create_task(_feed(process, stdin)))
     timed_out = False
     try:
         async with asyncio.timeout(seconds):
@@ -79,17 +101,41 @@ async def run(
     return Finished(process.returncode or 0, *streams, timed_out)
 
 
+async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
+    """Write what it wants to read; it need not read all."""
+    assert process.stdin is not None
+    try:
+        process.stdin.write(data)
+        await process.stdin.drain()
+        process.stdin.close()
+    except (BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _bound(pid: int, memory: int) -> None:
+    try:
+        resource.prlimit(pid, resource.RLIMIT_AS, (memory, memory))
+    except (ProcessLookupError, PermissionError):  # it is over already
+        return
+
+
 async def _start(
-    argv: Sequence[str], env: Mapping[str, str], writes: Sequence[int]
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    writes: Sequence[int],
+    cwd: str | None,
+    *,
+    piped: bool,
 ) -> asyncio.subprocess.Process:
     """Start it. A cancellation in between ends the whole group too."""
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL,
             stdout=writes[0],
             stderr=writes[1],
             env=env,
+            cwd=cwd,
             start_new_session=True,
         )
     )
@@ -114,7 +160,7 @@ def _close(descriptors: Sequence[int]) -> None:
         os.close(descriptor)
 
 
-async def _read(descriptor: int, stream: Stream, limit: int, group: int) -> None:
+async def _read(descriptor: int, stream: Stream, limit: int, group: int, heard: Heard) -> None:
     """Keep the beginning, read on so that the program is not held up, end one that floods."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
@@ -126,6 +172,7 @@ async def _read(descriptor: int, stream: Stream, limit: int, group: int) -> None
         while chunk := await reader.read(_CHUNK):
             stream.kept += chunk[: max(0, limit - len(stream.kept))]
             stream.size += len(chunk)
+            heard(chunk)
             if stream.size > MAX_FLOOD:
                 _kill(group)
                 return

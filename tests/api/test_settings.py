@@ -179,13 +179,10 @@ def test_the_users_own_file_may(key: str, toml: str, line: str, place: Path) -> 
 def test_executors_are_told_what_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APFLOW_COMMAND_ENABLED", "yes")
     monkeypatch.setenv("APFLOW_COMMAND_ALLOW", '[["echo", "*"]]')
-    assert load_settings().for_executors() == {
-        "APFLOW_COMMAND_ENABLED": True,
-        "APFLOW_COMMAND_ALLOW": (("echo", "*"),),
-        "APFLOW_DEMO_SLEEP_SCALE": 1.0,
-        "APFLOW_PRIVATE_TARGETS": (),
-        "APFLOW_SECRETS": {},
-    }
+    told = load_settings().for_executors()
+    assert told["APFLOW_COMMAND_ENABLED"] is True
+    assert told["APFLOW_COMMAND_ALLOW"] == (("echo", "*"),)
+    assert told["APFLOW_SECRETS"] == {}
 
 
 # -- mistakes

@@ -392,3 +392,89 @@ def test_settings_that_make_no_sense_are_refused_at_once(
 def test_settings_of_others_are_none_of_its_business(registry: Registry) -> None:
     registry.configure({"APFLOW_PORT": 8000, "APFLOW_COMMAND_ALLOW": "", "HOME": "/"})
     assert COMMAND in registry.ids()
+
+
+# -- what else it can be given
+
+
+def given(place: Path, **more: Any) -> Registry:
+    registry = Registry(installed=list)
+    registry.configure(
+        {
+            "APFLOW_COMMAND_ENABLED": True, "APFLOW_COMMAND_ALLOW": [PYTHON],
+            "APFLOW_COMMAND_ROOTS": (str(place),), "APFLOW_COMMAND_ENV": ("GREETING",), **more,
+        }
+    )  # fmt: skip
+    return registry
+
+
+async def test_a_program_reads_what_it_is_given(tmp_path: Path) -> None:
+    code = "import sys; print(sys.stdin.read().upper(), end='')"
+    inputs = {"command": python(code), "stdin": "grüße\n"}
+    assert (await result(given(tmp_path), COMMAND, inputs))["stdout"] == "GRÜSSE\n"
+    unread = {"command": python("print(1)"), "stdin": "x" * 250_000}
+    assert (await result(given(tmp_path), COMMAND, unread))["stdout"] == "1\n"
+
+
+async def test_it_works_in_a_folder_that_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    inputs = {"command": python("import os; print(os.getcwd())"), "cwd": f"{tmp_path}/in"}
+    found = await result(given(tmp_path), COMMAND, inputs)
+    assert found["stdout"] == f"{(tmp_path / 'in').resolve()}\n"
+
+
+@pytest.mark.parametrize("cwd", ["/", "in", "{root}/../", "{root}x", "{root}/out"])
+async def test_no_other_folder_will_do(tmp_path: Path, cwd: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "rootx").mkdir()
+    (root / "out").symlink_to("/")
+    inputs = {"command": python("print(1)"), "cwd": cwd.format(root=root)}
+    found = await error(given(root), COMMAND, inputs)
+    assert found.type == "ExecutorDisabled"
+    assert "APFLOW_COMMAND_ROOTS" in found.message
+
+
+async def test_a_task_sets_variables_that_are_allowed_and_no_others(tmp_path: Path) -> None:
+    registry = given(tmp_path)
+    code = "import os; print(os.environ['GREETING'])"
+    inputs = {"command": python(code), "env": {"GREETING": "hello"}}
+    assert (await result(registry, COMMAND, inputs))["stdout"] == "hello\n"
+    for name in ("LD_PRELOAD", "PATH", "PYTHONPATH", "GREETINGS", "APFLOW_IDEMPOTENCY_KEY"):
+        inputs = {"command": python("print(1)"), "env": {name: "/tmp/x"}}
+        assert (await error(registry, COMMAND, inputs)).type == "ExecutorDisabled"
+
+
+async def test_its_memory_is_bounded(tmp_path: Path) -> None:
+    registry = given(tmp_path, APFLOW_COMMAND_MEMORY=512 << 20)
+    code = "import time; time.sleep(0.3); print(len(bytearray(1 << 30)))"
+    found = await error(registry, COMMAND, {"command": python(code)})
+    assert isinstance(found.detail, msgspec.Raw)
+    assert "MemoryError" in msgspec.json.decode(found.detail)["stderr"]
+
+
+class Port:
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def beat(self) -> None:
+        """Not counted."""
+
+    async def progress(self, fraction: float, message: str) -> None:
+        self.told.append(message)
+
+    async def save(self, checkpoint: Any) -> None:
+        raise AssertionError("nothing is saved")
+
+    async def taken_over(self) -> None:
+        raise AssertionError("nothing is taken over")
+
+
+async def test_its_output_is_told_while_it_runs(tmp_path: Path) -> None:
+    port = Port()
+    code = "import time; print('first', flush=True); time.sleep(0.3); print('last')"
+    inputs = {"command": python(code)}
+    assert await result(given(tmp_path), COMMAND, inputs, port=port)
+    assert port.told == ["first"]

@@ -128,6 +128,7 @@ async def test_what_is_not_2xx_fails_with_the_answer(send: Caller, target: Targe
     target.will("/no", 404, b'{"why":"gone"}', Content_Type="application/json")
     found = await send.refused("/no")
     assert (found.error.type, found.error.message) == ("unsuccessful", "status_code 404")
+    assert isinstance(found.error.detail, Raw)
     assert json.decode(found.error.detail)["json"] == {"why": "gone"}
     target.will("/no", 404)
     accepted = await send.outcome("/no", {}, accept=(404,))
