@@ -1,5 +1,6 @@
 """`apflow config show`: the settings in force."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
@@ -55,6 +56,8 @@ def _value(value: Any) -> Any:
         return without_password(value) if "://" in value else value
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, Mapping):
+        return sorted(value)
     if isinstance(value, tuple | list):
         return [_value(item) for item in value]
     return str(value)

@@ -27,6 +27,7 @@ def main(
             console.document(done)
             return 0
         console.print(done.id)
+        console.flush()
         if done.draft:
             console.say("it is a draft: nothing of it runs until it is started")
         console.say(f"to follow it: {source.command('watch', done.id)}")

@@ -75,6 +75,7 @@ def _create(console: Console, tokens: Tokens, made: Token) -> int:
         )
         return 0
     console.print(text)
+    console.flush()
     console.say(f"id {made.id}. It is not shown again: keep it now.")
     return 0
 

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tomllib
-from contextlib import closing, redirect_stdout
+from contextlib import closing, nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from types import CodeType
@@ -21,10 +21,13 @@ import pytest
 from tests.support import pages
 from tests.support.places import environment
 from tests.support.repository import ROOT
+from tests.support.servers import program
 
 DAMAGING = pytest.param(
     "docs/store.md", marks=pytest.mark.any_log(reason="the page shows how damage is found")
 )
+SERVED = {"docs/client.md"}
+"""Their samples in Python talk to a server."""
 WITH_PYTHON = [p for p in pages.pages() if any(b.language == "python" for b in pages.blocks(p))]
 WITH_COMMANDS = [p for p in pages.pages() if any(b.language == "console" for b in pages.blocks(p))]
 
@@ -46,6 +49,11 @@ def printed_by(text: str, names: dict[str, Any], where: str) -> str:
 def test_the_python_samples_of_a_page_run_in_their_order(
     page: str, place: Path, executors: None
 ) -> None:
+    with program(place) if page in SERVED else nullcontext():
+        run_python(page, place)
+
+
+def run_python(page: str, place: Path) -> None:
     names: dict[str, Any] = {"__name__": "sample"}
     printed = ""
     for block in pages.blocks(page):
