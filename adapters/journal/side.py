@@ -62,14 +62,6 @@ def _no_tree(id: str) -> TreeView | None:
     return None
 
 
-def _field(tree: Callable[[str], TreeView | None], name: str) -> Callable[[str], Any]:
-    def field(id: str) -> Any:
-        found = tree(id)
-        return None if found is None else getattr(found, name)
-
-    return field
-
-
 class MemorySide:
     """`Side` for a store in memory: a SQLite database in memory.
 
@@ -79,17 +71,24 @@ class MemorySide:
     def __init__(self, tree: Callable[[str], TreeView | None] = _no_tree) -> None:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-        for name in ("phase", "version"):
-            self._connection.create_function(f"tree_{name}", 1, _field(tree, name))
+        self._tree = tree
         self._sql = vars(statements("sqlite_side"))
         for part in script("sqlite_schema").split(";\n"):
             if "IF NOT EXISTS token " in part or "webhook" in part:
                 self._connection.execute(part)
-        self._connection.execute(self._sql["memory_trees"])
+        self._connection.execute(self._sql["memory_table"])
 
     def read(self, name: str, parameters: Mapping[str, Any]) -> Sequence[Row]:
         """See `Side.read`."""
         with self._lock, self._connection:
+            self._copy_trees()
             return self._connection.execute(self._sql[name], parameters).fetchall()
 
     write = read
+
+    def _copy_trees(self) -> None:
+        for (id,) in self._connection.execute(self._sql["memory_trees"]).fetchall():
+            found = self._tree(id)
+            if found is not None:
+                row = {"id": id, "phase": found.phase, "version": found.version}
+                self._connection.execute(self._sql["memory_tree"], row)

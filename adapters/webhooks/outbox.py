@@ -38,6 +38,18 @@ class Claimed(Struct, frozen=True):
     """When it was registered last."""
 
 
+class Registered(Struct, frozen=True):
+    """A hook as it stands. ``state`` is open, done or failed; ``problem`` is the last one."""
+
+    id: str
+    tree: str
+    hook: Hook
+    seen: int
+    attempts: int
+    state: str
+    problem: str
+
+
 class Outbox:
     """All hooks of one store. Blocking; any thread may call. Times ``now`` are in seconds."""
 
@@ -70,6 +82,13 @@ class Outbox:
                 {"id": id, "tree": tree, "made": made, "config": config, "seen": seen, "at": at},
             )
         return tuple(rows)
+
+    def of(self, tree: str) -> Sequence[Registered]:
+        """The hooks of a tree, also those that have ended within a week."""
+        return [
+            Registered(id, tree, msgspec.json.decode(config, type=Hook), *rest)
+            for id, tree, config, *rest in self._side.read("webhooks_of_tree", {"tree": tree})
+        ]
 
     def bind(self, request: Request, tree: str) -> None:
         """Its tree is there."""

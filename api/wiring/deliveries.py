@@ -14,11 +14,12 @@ from . import new_id
 from .serving import outbox_of
 
 AGENT = f"aipartnerupflow/{__version__}"
+PACE = Pace()
 
 
 @asynccontextmanager
 async def deliveries_of(
-    store: Store, *, secret: bytes, private: Iterable[str], body: Body, pace: Pace | None = None
+    store: Store, *, secret: bytes, private: Iterable[str], body: Body
 ) -> AsyncIterator[Deliveries]:
     """Delivers what is to be told of a store. Raises `InvalidInput` for a wrong ``private``."""
     clock = SystemClock()
@@ -27,7 +28,7 @@ async def deliveries_of(
         yield Deliveries(
             outbox=outbox_of(store), journal=store.journal, reads=store.reads, feed=store.feed,
             clock=clock, post=Poster(http, secret, clock, AGENT), body=body, name=new_id(),
-            pace=pace or Pace(),
+            pace=PACE,
         )  # fmt: skip
     finally:
         await http.close()

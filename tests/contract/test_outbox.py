@@ -274,3 +274,16 @@ def test_an_open_hook_is_kept_and_one_that_has_ended_is_forgotten_after_a_week(
     outbox.end(ended, "done")
     outbox.sweep(WEEKS_LATER)
     assert seen(claim(outbox, 200.0)) == [(ONE.url, 0)]
+
+
+def test_the_hooks_of_a_tree_are_listed_as_they_stand(handle: Handle, outbox: Outbox) -> None:
+    submitted(handle, "t")
+    outbox.add("t", [ONE], at=AT)
+    (claimed,) = claim(outbox)
+    outbox.put_off(claimed, 2, 0.0, "busy")
+    (found,) = outbox.of("t")
+    assert (found.id, found.hook, found.tree) == (claimed.id, ONE, "t")
+    assert (found.seen, found.attempts, found.state, found.problem) == (0, 2, "open", "busy")
+    outbox.end(claim(outbox)[0], "failed", "gone")
+    assert [(one.state, one.problem) for one in outbox.of("t")] == [("failed", "gone")]
+    assert outbox.of("u") == []

@@ -31,6 +31,10 @@ SELECT id FROM webhook
 WHERE state = 'open' AND ((tree = %(tree)s::text AND tree <> '')
                           OR (made = %(made)s::text AND made <> ''))
 
+-- name: webhooks_of_tree
+SELECT id, tree, config, seen, attempts, state, problem FROM webhook WHERE tree = %(tree)s::text
+ORDER BY created_at, id
+
 -- name: bind_webhooks
 UPDATE webhook SET tree = %(tree)s::text
 WHERE state = 'open' AND tree = '' AND made = %(made)s::text

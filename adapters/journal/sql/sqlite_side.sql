@@ -29,6 +29,10 @@ RETURNING id
 SELECT id FROM webhook
 WHERE state = 'open' AND ((tree = :tree AND tree <> '') OR (made = :made AND made <> ''))
 
+-- name: webhooks_of_tree
+SELECT id, tree, config, seen, attempts, state, problem FROM webhook WHERE tree = :tree
+ORDER BY created_at, id
+
 -- name: bind_webhooks
 UPDATE webhook SET tree = :tree WHERE state = 'open' AND tree = '' AND made = :made RETURNING id
 
@@ -104,7 +108,13 @@ RETURNING id
 -- name: sweep_ended_webhooks
 DELETE FROM webhook WHERE state <> 'open' AND created_at < :before RETURNING id
 
+-- name: memory_table
+-- In a database in memory: the rows of trees lie elsewhere, and those that hooks name are copied.
+CREATE TABLE tree (id TEXT PRIMARY KEY, phase TEXT NOT NULL, version INTEGER NOT NULL)
+
 -- name: memory_trees
--- In a database in memory the rows of trees lie elsewhere; two functions find them.
-CREATE VIEW tree AS SELECT id, tree_phase(id) AS phase, tree_version(id) AS version
-FROM (SELECT DISTINCT tree AS id FROM webhook WHERE tree <> '')
+SELECT DISTINCT tree FROM webhook WHERE state = 'open' AND tree <> ''
+
+-- name: memory_tree
+INSERT INTO tree (id, phase, version) VALUES (:id, :phase, :version)
+ON CONFLICT (id) DO UPDATE SET phase = excluded.phase, version = excluded.version

@@ -87,12 +87,10 @@ class World:
             await asyncio.wait({task})
             assert task.cancelled(), task.exception()
 
-    def row(self) -> tuple[str, int, int, str]:
-        """State, cursor, failures and problem of the only hook."""
-        query = "SELECT state, seen, attempts, problem FROM webhook"
-        (found,) = self.side._connection.execute(query).fetchall()
-        state, seen, attempts, problem = found
-        return state, seen, attempts, problem
+    def row(self, tree: str = "t") -> tuple[str, int, int, str]:
+        """State, cursor, failures and problem of the tree's only hook."""
+        (found,) = self.outbox.of(tree)
+        return found.state, found.seen, found.attempts, found.problem
 
     def versions(self) -> list[int]:
         return [version for _, version in self.told]
@@ -108,7 +106,8 @@ async def world() -> World:
 
 
 SETTLED = e.TreeSettled(at=AT, status="completed")
-PAUSED = e.TreePaused(at=AT)
+PAUSED, UNPAUSED = e.TreePaused(at=AT), e.TreeUnpaused(at=AT)
+ON_AND_OFF: list[e.AnyEvent] = [PAUSED, UNPAUSED]
 
 
 async def test_every_event_is_told_once_in_order_and_then_it_is_done(world: World) -> None:
@@ -117,7 +116,7 @@ async def test_every_event_is_told_once_in_order_and_then_it_is_done(world: Worl
         world.submitted("t", PAUSED)
         await until(lambda: world.versions() == [1, 2, 3])
         assert world.row()[0] == "open"
-        world.grow("t", 3, e.TreeUnpaused(at=AT), SETTLED)
+        world.grow("t", 3, UNPAUSED, SETTLED)
         await until(lambda: world.row()[0] == "done")
     assert world.versions() == [1, 2, 3, 4, 5]
     assert world.row() == ("done", 5, 0, "")
@@ -126,7 +125,7 @@ async def test_every_event_is_told_once_in_order_and_then_it_is_done(world: Worl
 async def test_only_the_types_that_are_wanted_are_told(world: World) -> None:
     world.outbox.add("t", [Hook("http://some.example/", ("tree.p*", "tree.created"))], at=AT)
     async with world.serving():
-        world.submitted("t", PAUSED, e.TreeUnpaused(at=AT), SETTLED)
+        world.submitted("t", PAUSED, UNPAUSED, SETTLED)
         await until(lambda: world.row()[0] == "done")
     assert world.versions() == [1, 3]
     assert world.row()[1] == 5
@@ -134,9 +133,8 @@ async def test_only_the_types_that_are_wanted_are_told(world: World) -> None:
 
 async def test_more_events_than_are_read_at_once_are_told_in_order(world: World) -> None:
     world.outbox.add("t", [ALL], at=AT)
-    pauses = [e.TreePaused(at=AT), e.TreeUnpaused(at=AT)] * 130
     async with world.serving():
-        world.submitted("t", *pauses, SETTLED)
+        world.submitted("t", *ON_AND_OFF * 130, SETTLED)
         await until(lambda: world.row()[0] == "done")
     assert world.versions() == list(range(1, 264))
 
@@ -171,7 +169,7 @@ async def test_what_fails_is_told_again_after_1_2_4_seconds_and_what_follows_wai
     world.submitted("t", SETTLED)
     async with world.serving():
         for failures, seconds in ((1, 1.0), (2, 2.0), (3, 4.0)):
-            await until(lambda failures=failures: world.row()[2] == failures)
+            await failed(world, failures)
             assert world.outbox.next_due() == world.clock.time + seconds
             world.clock.time += seconds - 0.1
             await asyncio.sleep(0.03)
@@ -180,6 +178,10 @@ async def test_what_fails_is_told_again_after_1_2_4_seconds_and_what_follows_wai
         await until(lambda: world.row()[0] == "done")
     assert world.versions() == [1, 1, 1, 1, 2, 3]
     assert world.row() == ("done", 3, 0, "busy")
+
+
+async def failed(world: World, times: int) -> None:
+    await until(lambda: world.row()[2] == times)
 
 
 def test_the_delay_doubles_up_to_five_minutes() -> None:
@@ -230,16 +232,17 @@ async def test_a_hook_whose_last_event_is_given_up_is_done_too(world: World) -> 
 async def test_a_hook_that_never_answers_has_failed_after_ten_events(world: World) -> None:
     world.answers = [Again("away")] * 100
     world.outbox.add("t", [Hook("http://x.example/", retries=0)], at=AT)
-    world.submitted("t", *[PAUSED, e.TreeUnpaused(at=AT)] * 10)
+    world.submitted("t", *ON_AND_OFF * 10)
     async with world.serving(), moving(world.clock):
         await until(lambda: world.row()[0] == "failed")
     assert world.versions() == list(range(1, MAX_MISSED + 1))
 
 
 async def test_an_answer_in_between_lets_it_go_on(world: World) -> None:
-    world.answers = ([Again("away")] * (MAX_MISSED - 1) + [Taken()]) * 2
+    away: list[Outcome] = [Again("away")] * (MAX_MISSED - 1)
+    world.answers = [*away, Taken(), *away, Taken()]
     world.outbox.add("t", [Hook("http://x.example/", retries=0)], at=AT)
-    world.submitted("t", *[PAUSED, e.TreeUnpaused(at=AT)] * 10, SETTLED)
+    world.submitted("t", *ON_AND_OFF * 10, SETTLED)
     async with world.serving(), moving(world.clock):
         await until(lambda: world.row()[0] == "done")
     assert world.versions() == list(range(1, 24))

@@ -19,6 +19,7 @@ from aipartnerupflow.api.settings import load_settings
 from aipartnerupflow.api.submitting import parse, submit
 from aipartnerupflow.api.webhooks import hook_of_config
 from aipartnerupflow.api.wiring import deliveries
+from aipartnerupflow.api.wiring.serving import outbox_of
 from aipartnerupflow.domain.errors import InvalidInput
 from tests.support.places import until
 from tests.support.receivers import Receiver, Reply, Request, receiver
@@ -117,7 +118,7 @@ def test_a_key_that_others_may_read_or_guess_is_refused(place: Path) -> None:
         webhook_key(load_settings(webhook_secret="short"))
 
 
-async def test_only_the_types_that_are_wanted_are_told(api: Api, place: Path) -> None:
+async def test_only_the_types_that_are_wanted_are_told(place: Path) -> None:
     with receiver() as server:
         async with serving("memory://types", place) as api:
             hook = {"url": server.url, "events": ["task.completed", "tree.settled"]}
@@ -130,19 +131,11 @@ async def test_only_the_types_that_are_wanted_are_told(api: Api, place: Path) ->
 async def test_what_is_not_public_is_not_told_unless_the_operator_allows_it(place: Path) -> None:
     with receiver() as server:
         async with application("memory://private", place) as api:
-            from_here = {"tasks": tree("a"), "webhooks": [{"url": server.url}]}
-            await submitted(api, from_here)
-            from aipartnerupflow.api.wiring.serving import side_of
-
-            side: Any = side_of(api.store)
-            query = "SELECT state, problem FROM webhook"
-
-            def states() -> list[tuple[str, str]]:
-                found: list[tuple[str, str]] = side._connection.execute(query).fetchall()
-                return found
-
-            await until(lambda: states()[0][0] == "failed")
-            assert "private_targets" in states()[0][1]
+            hook = {"url": server.url}
+            id = await submitted(api, {"tasks": tree("a"), "webhooks": [hook]})
+            outbox = outbox_of(api.store)
+            await until(lambda: [one.state for one in outbox.of(id)] == ["failed"])
+            assert "private_targets" in outbox.of(id)[0].problem
     assert server.requests == []
 
 
@@ -264,8 +257,8 @@ async def test_the_last_word_of_the_json_rpc_protocol_holds_the_result(place: Pa
     assert (last["status"], last["result"], last["progress"]) == ("completed", [1, 2], 1.0)
 
 
-def _body(server: Receiver) -> dict[str, Any]:
-    hook = {"url": server.url, "events": ["tree.settled"]}
+def _body(url: str) -> dict[str, Any]:
+    hook = {"url": url, "events": ["tree.settled"]}
     return {"tasks": tree("a"), "webhooks": [hook]}
 
 
@@ -283,8 +276,7 @@ def test_what_was_not_told_before_a_kill_is_told_after_it(place: Path) -> None:
     env = {"APFLOW_PRIVATE_TARGETS": "127.0.0.1"}
     with program(place, env=env) as server:
         with server.client() as client:
-            hook = {"url": f"http://127.0.0.1:{port}/", "events": ["tree.settled"]}
-            body = {"tasks": tree("a"), "webhooks": [hook]}
+            body = _body(f"http://127.0.0.1:{port}/")
             answer = client.post("/v1/trees", json=body, headers={"Prefer": "wait=10"})
             assert answer.json()["status"] == "completed"
         server.kill()
@@ -313,7 +305,7 @@ def test_what_was_being_told_at_a_kill_is_told_again(place: Path) -> None:
         program(place, env={"APFLOW_PRIVATE_TARGETS": "127.0.0.1"}) as server,
     ):
         with server.client() as client:
-            client.post("/v1/trees", json=_body(away))
+            client.post("/v1/trees", json=_body(away.url))
         _wait(lambda: len(seen) == 1)
         _restarted(server)
         _wait(lambda: len(seen) == 2)
@@ -330,7 +322,7 @@ def test_a_tree_whose_submission_answered_keeps_its_hook_over_a_kill(place: Path
     env = {"APFLOW_PRIVATE_TARGETS": "127.0.0.1"}
     with receiver() as there, program(place, env=env) as server:
         with server.client() as client:
-            answer = client.post("/v1/trees", json=_body(there))
+            answer = client.post("/v1/trees", json=_body(there.url))
             server.kill()
             id = answer.json()["id"]
         server.start()
