@@ -1,20 +1,19 @@
-"""Live streams: server-sent events (HTML, section 9.2) and the same over WebSocket."""
+"""Live streams: server-sent events (HTML, section 9.2). `sockets` gives the same by WebSocket."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request, WebSocket
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
-from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from ...domain.errors import ApflowError, InvalidInput
+from ...domain.errors import InvalidInput
 from .access import Caller, Needs, Scope
 from .answers import Json
-from .hub import Hub, Line, topics_of
+from .hub import Line, topics_of
 from .parameters import TreeId, described
 
 if TYPE_CHECKING:
@@ -71,17 +70,17 @@ class EventStream(Response):
             except asyncio.CancelledError:
                 if not self._server.stopping.is_set():
                     raise
-                await _stop(sending)
+                await stop(sending)
                 await _end(scope, send, b"")
             finally:
-                await _stop(gone, sending)
+                await stop(gone, sending)
 
     async def _send(self, scope: ASGIScope, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": RETRY, "more_body": True})
         last = 0
         try:
-            async with aclosing(_with_beats(self._lines)) as rounds:
+            async with aclosing(with_beats(self._lines)) as rounds:
                 async for lines in rounds:
                     body = b"".join(map(self.frame, lines)) if lines else BEAT
                     async with asyncio.timeout(SLOW):
@@ -107,7 +106,8 @@ async def _end(scope: ASGIScope, send: Send, body: bytes) -> None:
             say(body)
 
 
-async def _stop(*tasks: "asyncio.Future[Any]") -> None:
+async def stop(*tasks: "asyncio.Future[Any]") -> None:
+    """Cancel them, and wait until they have ended."""
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
@@ -118,7 +118,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _with_beats(lines: Lines) -> Lines:
+async def with_beats(lines: Lines) -> Lines:
     """An empty round after each `HEARTBEAT` of silence."""
     following = asyncio.ensure_future(anext(lines))
     try:
@@ -139,7 +139,7 @@ async def _with_beats(lines: Lines) -> Lines:
         await lines.aclose()
 
 
-def _after(connection: Any, after: int | None, now: int) -> int:
+def begin_at(connection: Any, after: int | None, now: int) -> int:
     """Where to begin: the header of a reconnect counts more than the address; else ``now``."""
     said = connection.headers.get("last-event-id")
     if said is None or said == "":
@@ -175,7 +175,7 @@ async def stream_tree(
     """
     server: Server = request.app.state.server
     await server.visible_tree(tree, caller)
-    begin = _after(request, after, 0)
+    begin = begin_at(request, after, 0)
     return EventStream(server, caller, server.hub.tree(tree, begin, topics=topics_of(types)))
 
 
@@ -191,7 +191,7 @@ async def stream_all(
     The `id` of each is its position in the store: it rises, but is not dense.
     """
     server: Server = request.app.state.server
-    begin = _after(request, after, await server.call(server.store.journal.position))
+    begin = begin_at(request, after, await server.call(server.store.journal.position))
     topics = topics_of(types)
     lines = server.hub.everything(begin, visible=caller.may_see, topics=topics)
     return EventStream(server, caller, lines)
@@ -210,98 +210,3 @@ async def ticket(
     """Browsers send no token with a stream, and a token must not stand in an address."""
     made = request.app.state.server.access.ticket(caller)
     return Json({"ticket": made, "expires_in": 30}, 201, headers={"Cache-Control": "no-store"})
-
-
-# -- the same by WebSocket
-
-
-async def _serve(socket: WebSocket, server: "Server", caller: Caller, lines: Lines) -> None:
-    await socket.accept()
-    gone = asyncio.ensure_future(_closed(socket))
-    sending = asyncio.ensure_future(_push(socket, lines))
-    try:
-        await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
-        if sending.done() and not gone.done():
-            with suppress(WebSocketDisconnect):  # it went while we sent
-                sending.result()
-    except asyncio.CancelledError:
-        if not server.stopping.is_set():
-            raise
-        await _stop(sending)
-        with suppress(WebSocketDisconnect, RuntimeError):  # uvicorn may have closed it first
-            await socket.close(1012, "the server ends; go on elsewhere, or later")
-    finally:
-        await _stop(gone, sending)
-
-
-async def _push(socket: WebSocket, lines: Lines) -> None:
-    last = 0
-    try:
-        async with aclosing(_with_beats(lines)) as rounds:
-            async for some in rounds:
-                async with asyncio.timeout(SLOW):
-                    for line in some:
-                        await socket.send_text(_message(line))
-                        last = line.mark
-                    if not some:
-                        await socket.send_text('{"type":"heartbeat"}')
-    except TimeoutError:
-        hint = f"too slow; go on with after={last}"
-        if (say := socket.scope.get("apflow.last_words")) is not None:
-            say(1013, hint)
-        else:
-            await socket.close(1013, hint)
-
-
-def _message(line: Line) -> str:
-    return f'{{"id":{line.mark},"event":{line.data.decode()}}}'
-
-
-async def _closed(socket: WebSocket) -> None:
-    """Nothing is expected from the client; what it sends is dropped."""
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        pass
-
-
-async def _follow_by_socket(
-    socket: WebSocket, caller: Caller, tree: str | None, after: int | None, types: str | None
-) -> None:
-    server: Server = socket.app.state.server
-    hub: Hub = server.hub
-    try:
-        topics = topics_of(types)
-        if tree is not None:
-            await server.visible_tree(tree, caller)
-            lines = hub.tree(tree, _after(socket, after, 0), topics=topics)
-        else:
-            begin = _after(socket, after, await server.call(server.store.journal.position))
-            lines = hub.everything(begin, visible=caller.may_see, topics=topics)
-        with server.stream(caller):
-            await _serve(socket, server, caller, lines)
-    except ApflowError as error:
-        if socket.application_state is WebSocketState.CONNECTING:
-            raise  # it is refused by a problem document, as elsewhere
-        await socket.close(1011, str(error)[:120])
-
-
-@router.websocket("/v1/trees/{tree}/ws")
-async def tree_by_socket(
-    socket: WebSocket,
-    tree: TreeId,
-    caller: Follower,
-    after: After = None,
-    types: Types = None,
-) -> None:
-    """`stream_tree` by WebSocket: a message ``{"id", "event"}`` for each event."""
-    await _follow_by_socket(socket, caller, tree, after, types)
-
-
-@router.websocket("/v1/ws")
-async def all_by_socket(
-    socket: WebSocket,
-    caller: Follower,
-    after: After = None,
-    types: Types = None,
-) -> None:
-    """`stream_all` by WebSocket."""
-    await _follow_by_socket(socket, caller, None, after, types)
