@@ -87,13 +87,10 @@ def care_of(store: Store) -> Care:
     journal = store.journal
     assert isinstance(journal, EventJournal)
     kind: type[Care] = Care
-    match _scheme(store.url):
-        case "sqlite":
-            kind = _adapter("sqlite_care").SQLiteCare
-        case "postgresql":
-            kind = _adapter("postgres_care").PostgresCare
-        case _:
-            pass
+    if (scheme := _scheme(store.url)) == "sqlite":
+        kind = _adapter("sqlite_care").SQLiteCare
+    elif scheme == "postgresql":
+        kind = _adapter("postgres_care").PostgresCare
     return kind(journal)
 
 
