@@ -66,7 +66,9 @@ class Signal(Struct, forbid_unknown_fields=True, frozen=True):
     payload: Raw | UnsetType = msgspec.UNSET
 
 
-def _route(action: str, summary: str, body: str = "Reason") -> dict[str, Any]:
+def _route(
+    action: str, summary: str, body: str = "Reason", more: dict[int | str, Any] | None = None
+) -> dict[str, Any]:
     return {
         "path": f"/v1/trees/{{tree}}/{action}",
         "operation_id": f"{action.rstrip('s')}_tree",
@@ -74,7 +76,7 @@ def _route(action: str, summary: str, body: str = "Reason") -> dict[str, Any]:
         "status_code": 202,
         "responses": described(
             202, "It is stored; or its engine will carry it out: ask for `command`.", "Accepted",
-            errors=_ERRORS, headers=("ETag", "Location"),
+            errors=_ERRORS, headers=("ETag", "Location"), more=more,
         ),
         "openapi_extra": _body(body),
     }  # fmt: skip
@@ -134,7 +136,15 @@ async def _simple(
     return await carry_out(server, tree, name, {"reason": body.reason}, if_match)
 
 
-@router.post(**_route("rerun", "Run tasks again", "Rerun"))
+_PLANNED: Final[dict[int | str, Any]] = {
+    200: {
+        "description": "With `dry_run`: what would run. Nothing was written.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Plan"}}},
+    }
+}
+
+
+@router.post(**_route("rerun", "Run tasks again", "Rerun", more=_PLANNED))
 async def rerun_tree(
     request: Request, tree: TreeId, caller: Operator, if_match: IfMatch = None
 ) -> Response:
@@ -143,8 +153,11 @@ async def rerun_tree(
     """
     server: Server = request.app.state.server
     body = await optional(request, Rerun)
-    await server.visible_tree(tree, caller)
+    view = await server.visible_tree(tree, caller)
+    wanted = version_of(if_match)
     if body.dry_run:
+        if wanted is not None and wanted != view.version:
+            raise VersionMismatch(tree, wanted, view.version)
         found = await plan(server.store, tree, body.mode, body.tasks)
         return Json({"id": tree, "runs": found.runs, "kept": found.kept})
     said = {"way": body.mode, "tasks": list(body.tasks), "reason": body.reason}

@@ -11,7 +11,7 @@ from ..documents import Page, event_document
 from .access import Caller, Needs, Scope
 from .answers import Json
 from .hub import topics_of
-from .parameters import Limit, TreeId, described
+from .parameters import DATE_TIME, Limit, TreeId, described
 from .trees import CACHED, MAX_WAIT, link_to_next, past_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,12 @@ async def list_events(
         int | None, Query(ge=1, le=LARGEST, description="Nothing behind this version.")
     ] = None,
     at: Annotated[
-        str | None, Query(max_length=40, description="Nothing behind this time (RFC 3339).")
+        str | None,
+        Query(
+            max_length=40,
+            description="Nothing behind this time (RFC 3339).",
+            json_schema_extra=DATE_TIME,
+        ),
     ] = None,
     limit: Limit = 100,
 ) -> Response:

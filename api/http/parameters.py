@@ -6,6 +6,7 @@ from fastapi import Header, Path, Query
 
 ID_PATTERN: Final = r"^[A-Za-z0-9._:-]{1,128}$"
 MAX_VERSION: Final = 2**53
+DATE_TIME: Final[dict[str, Any]] = {"format": "date-time"}
 
 TreeId = Annotated[str, Path(pattern=ID_PATTERN, description="The id of a tree.")]
 TaskId = Annotated[str, Path(pattern=ID_PATTERN, description="The id of a task.")]
@@ -19,7 +20,19 @@ At = Annotated[
         max_length=40,
         description="As it stood at this time (RFC 3339).",
         examples=["2026-01-31T09:00:00Z"],
-        json_schema_extra={"format": "date-time"},
+        json_schema_extra=DATE_TIME,
+    ),
+]
+Since = Annotated[
+    str | None,
+    Query(
+        max_length=40, description="Created then or later (RFC 3339).", json_schema_extra=DATE_TIME
+    ),
+]
+Until = Annotated[
+    str | None,
+    Query(
+        max_length=40, description="Created before then (RFC 3339).", json_schema_extra=DATE_TIME
     ),
 ]
 Limit = Annotated[int, Query(ge=1, le=1000, description="So many at most.")]
@@ -29,7 +42,11 @@ IfNoneMatch = Annotated[
 ]  # fmt: skip
 IfMatch = Annotated[
     str | None,
-    Header(max_length=100, description='Only if the tree is at this version: `"12"`; else 412.'),
+    Header(
+        max_length=100,
+        description='Only if the tree is at this version: `"12"`; else 412.',
+        json_schema_extra={"pattern": r'^(\*|(W/)?"[0-9]{1,15}")$'},
+    ),
 ]
 Prefer = Annotated[
     str | None,

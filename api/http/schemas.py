@@ -16,6 +16,7 @@ from ..submitting import Submitted
 from ..webhooks import WrittenHook
 from ..wiring import ExecutorInfo
 from . import commands
+from .examples import EXAMPLES, LINKS
 
 TITLE: Final = "aipartnerupflow"
 ABOUT: Final = """Trees of tasks: submitted, run, watched and steered over HTTP.
@@ -203,7 +204,11 @@ def components() -> dict[str, Any]:
     for schema in found.values():
         schema.pop("title", None)
     found["NewTask"]["additionalProperties"] = False
-    return found | _WRITTEN
+    found |= _WRITTEN
+    return {
+        name: schema | {"examples": [EXAMPLES[name]]} if name in EXAMPLES else schema
+        for name, schema in found.items()
+    }
 
 
 def _renamed(value: Any) -> Any:
@@ -241,8 +246,12 @@ def _made(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas |= components()
     made["components"]["securitySchemes"] = {
-        "token": {"type": "http", "scheme": "bearer", "description": "`apflow token create`"}
-    }
+        "token": {"type": "http", "scheme": "bearer", "description": "`apflow token create`"},
+        "ticket": {
+            "type": "apiKey", "in": "query", "name": "ticket",
+            "description": "For one stream: `POST /v1/stream-tickets`",
+        },
+    }  # fmt: skip
     public = {
         getattr(route, "path", "")
         for route in app.routes
@@ -251,8 +260,17 @@ def _made(app: FastAPI) -> dict[str, Any]:
     for path, operations in made["paths"].items():
         for operation in operations.values():
             operation["security"] = [] if path in public else [{"token": []}]
+            if "streams" in operation["tags"] and "get" in operations:
+                operation["security"].append({"ticket": []})
             _without_library_answers(operation)
+            _with_links(operation)
     return made
+
+
+def _with_links(operation: dict[str, Any]) -> None:
+    for status, answer in operation["responses"].items():
+        if found := LINKS.get((operation["operationId"], status)):
+            answer["links"] = dict(found)
 
 
 def _without_library_answers(operation: dict[str, Any]) -> None:

@@ -114,7 +114,9 @@ async def metrics(request: Request, caller: Reader) -> Response:
     "/v1/executors",
     operation_id="list_executors",
     summary="What tasks can name",
-    responses=described(200, "All executors of this process.", "ExecutorPage", errors=(401, 403)),
+    responses=described(
+        200, "All executors of this process.", "ExecutorPage", errors=(401, 403, 503)
+    ),
 )
 async def list_executors(caller: Reader) -> Response:
     """Also those that cannot be used, with the reason."""
@@ -125,7 +127,9 @@ async def list_executors(caller: Reader) -> Response:
     "/v1/executors/{executor}",
     operation_id="get_executor",
     summary="One executor, with its schema",
-    responses=described(200, "What it takes and gives.", "Executor", errors=(401, 403, 404, 422)),
+    responses=described(
+        200, "What it takes and gives.", "Executor", errors=(401, 403, 404, 422, 503)
+    ),
 )
 async def get_executor(
     executor: Annotated[str, Path(max_length=255, description="Its id.")], caller: Reader

@@ -29,7 +29,9 @@ from .parameters import (
     IfNoneMatch,
     Limit,
     Prefer,
+    Since,
     TreeId,
+    Until,
     described,
 )
 
@@ -153,12 +155,8 @@ async def list_trees(
     error: Annotated[
         str | None, Query(max_length=255, description="A task failed with this type of error.")
     ] = None,
-    since: Annotated[
-        str | None, Query(max_length=40, description="Created then or later (RFC 3339).")
-    ] = None,
-    until: Annotated[
-        str | None, Query(max_length=40, description="Created before then (RFC 3339).")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     draft: Annotated[bool, Query(description="Only what was not submitted.")] = False,
     id_prefix: Beginning = None,
     after: Annotated[
