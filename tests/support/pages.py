@@ -71,7 +71,7 @@ def commands(block: Block) -> Iterator[Command]:
             if line:
                 yield Command("\n".join(line), "\n".join(prints))
             line, prints = [each[2:]], []
-        elif each.startswith("> ") and not prints:
+        elif (each == ">" or each.startswith("> ")) and not prints:
             line.append(each[2:])
         else:
             prints.append(each)
