@@ -39,4 +39,10 @@ BUILTIN: Final = (
     ),
     Builtin(Kind(WAIT, properties=(), runs="engine"), ".waiting:WaitExecutor"),
     Builtin(Kind(SIGNAL, properties=(), runs="engine"), ".waiting:SignalExecutor"),
+    Builtin(
+        Kind("websocket_executor", properties=()),
+        ".websocket:WebsocketExecutor",
+        settings="APFLOW_PRIVATE_",
+        extra="websocket",
+    ),
 )

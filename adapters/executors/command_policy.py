@@ -50,6 +50,11 @@ class CommandPolicy(Struct, frozen=True):
     max_timeout: float = 3600.0
     max_output: int = 1024 * 1024
 
+    @property
+    def advice(self) -> str:
+        """How to have commands run."""
+        return f"{ENABLED}=true, and {ALLOW} with the commands that may be run"
+
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "CommandPolicy":
         """Read the settings, as text or as values. Raises `InvalidInput`."""

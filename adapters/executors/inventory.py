@@ -14,7 +14,9 @@ from .schemas import as_json_schema
 
 
 class ExecutorInfo(Struct, frozen=True):
-    """``usable`` is false where it cannot be loaded or is switched off; ``why`` says which."""
+    """``usable`` is false where it cannot be loaded or is switched off; ``why`` says which, and
+    ``advice`` how to make it usable. ``extra`` is what has to be installed with the package.
+    """
 
     id: str
     name: str
@@ -23,6 +25,11 @@ class ExecutorInfo(Struct, frozen=True):
     built_in: bool
     usable: bool
     why: str = ""
+    advice: str = ""
+    extra: str | None = None
+    installed: bool = True
+    enabled: bool = True
+    reattaches: bool = False
     runs: str = ""
     limit: int | None = None
     cancelable: bool = False
@@ -73,9 +80,13 @@ def _described(entry: Entry) -> ExecutorInfo:
         name=_text(example, "name") or entry.id,
         description=_text(example, "description") or _first_line(cls.__doc__),
         module=cls.__module__,
-        built_in=any(each.kind.id == entry.id for each in BUILTIN),
+        built_in=_is_built_in(entry.id),
         usable=not off,
-        why="switched off; its operator enables it in the settings" if off else "",
+        why="switched off" if off else "",
+        advice=str(getattr(policy, "advice", "")) if off else "",
+        extra=_extra(entry.id),
+        enabled=not off,
+        reattaches=kind.reattaches,
         runs=kind.runs,
         limit=kind.limit,
         cancelable=bool(getattr(example, "cancelable", False)),
@@ -102,6 +113,24 @@ def _first_line(doc: str | None) -> str:
 
 
 def _unusable(id: str, error: BaseException) -> ExecutorInfo:
-    why = f"cannot be loaded: {type(error).__name__}: {error}"
-    built_in = any(each.kind.id == id for each in BUILTIN)
-    return ExecutorInfo(id, id, "", "", built_in, usable=False, why=why)
+    """One of ours lacks only its library; of others it is said what went wrong."""
+    extra = _extra(id)
+    missing = extra is not None and isinstance(error.__cause__, ModuleNotFoundError)
+    if missing:
+        why = f"not installed: {getattr(error.__cause__, 'name', '')} is missing"
+        advice = f"pip install 'aipartnerupflow[{extra}]'"
+    else:
+        why = f"cannot be loaded: {type(error).__name__}: {error}"
+        advice = "Mend or uninstall its package."
+    return ExecutorInfo(
+        id, id, "", "", _is_built_in(id), usable=False, why=why, advice=advice, extra=extra,
+        installed=not missing,
+    )  # fmt: skip
+
+
+def _is_built_in(id: str) -> bool:
+    return any(each.kind.id == id for each in BUILTIN)
+
+
+def _extra(id: str) -> str | None:
+    return next((each.extra for each in BUILTIN if each.kind.id == id), None)

@@ -118,7 +118,7 @@ class RestExecutor(BaseTask):
     def _result(self, method: str, answer: Answer) -> dict[str, Any]:
         good = 200 <= answer.status < 300 or answer.status in self.context.accept
         if answer.status in TRANSIENT and not good:
-            raise Refused(f"the target answered {answer.status}", _retry_after(answer))
+            raise Refused(f"the target answered {answer.status}", retry_after(answer))
         result: dict[str, Any] = {
             "success": good, "status_code": answer.status, "url": _without_query(answer.url),
             "headers": answer.headers, "method": method,
@@ -152,7 +152,7 @@ class _Request:
         self._authorize(auth, query)
         if not any(name.lower() == "idempotency-key" for name in self.headers):
             self.headers["Idempotency-Key"] = context.idempotency_key
-        _check(self.headers)
+        check_headers(self.headers)
         self.content = self._body(inputs)
         more = urlencode(query, doseq=True)
         joined = "&".join(part for part in (parts.query, more) if part)
@@ -203,7 +203,7 @@ class _Request:
             self.headers["Content-Type"] = kind
 
 
-def _check(headers: Mapping[str, str]) -> None:
+def check_headers(headers: Mapping[str, str]) -> None:
     """Raises `InvalidInput`, without repeating a value."""
     for name, value in headers.items():
         if name.lower() in RESERVED:
@@ -233,7 +233,7 @@ def _without_query(url: str) -> str:
     return urlunsplit(urlsplit(url)._replace(query=""))
 
 
-def _retry_after(answer: Answer) -> float | None:
+def retry_after(answer: Answer) -> float | None:
     """Seconds (RFC 9110, section 10.2.3: a number, or a date, which counts from theirs)."""
     said = answer.headers.get("retry-after", "")
     if said.isascii() and said.isdigit():

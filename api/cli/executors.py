@@ -78,6 +78,10 @@ def _one(console: Console, info: Executor) -> int:
         console.document(info)
         return 0
     console.print(_line(console, info, 0))
+    if info.advice:
+        console.print(f"  to use it: {clean(info.advice, 300)}")
+    if info.reattaches:
+        console.print("  after a restart: it finds its work again")
     if info.runs:
         limit = f", at most {info.limit} at once" if info.limit is not None else ""
         console.print(f"  runs in: {info.runs}{limit}")

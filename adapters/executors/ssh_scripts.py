@@ -1,0 +1,131 @@
+"""What runs on the far side of `ssh_executor`: POSIX sh, and head, tail, wc, mkdir, cat, cut, rm.
+
+A command outlives the connection that began it, so all about it lies in a folder of its own, which
+only its user can read: ``group`` (the process group, and since when its leader lives), ``out``,
+``err``, and in the end ``code``. What is asked of it goes over channels of their own.
+
+`START` and `FOLLOW` send the output as it comes, and end with 0 once all was sent. Neither command
+nor variables are among the arguments of any process: they come over standard input.
+"""
+
+import shlex
+from collections.abc import Mapping
+from typing import Final
+
+FOLDER: Final = ".local/state/apflow/ssh"
+"""Below the home of the user on the far side."""
+WHOLE: Final = "# whole"
+"""The last line of what is sent: without it the connection broke off, and nothing is run."""
+
+NO_GROUP: Final = 71
+"""The server gives commands no process group of their own: they could not be ended."""
+LOST: Final = 72
+"""The command is gone and has left no exit code: it was killed, or the machine went down."""
+TAKEN: Final = 73
+"""Its folder cannot be made: it is there already, or the home cannot be written to."""
+BROKEN_OFF: Final = 74
+FLOODED: Final = 75
+
+_COMMON: Final = """
+d=$HOME/@FOLDER@/$1
+born() { cut -d" " -f22 "/proc/$1/stat" 2>/dev/null; }
+boot() { cat /proc/sys/kernel/random/boot_id 2>/dev/null; }
+ours() {
+  g=
+  { read -r g && read -r b; read -r s; } 2>/dev/null <"$d/group"
+  [ -n "$g" ] && [ "$b" = "$(boot)" ] || return 1
+  n=$(born "$g"); [ -z "$n" ] || [ "$n" = "$s" ] || return 1
+  kill -0 "-$g" 2>/dev/null
+}
+"""
+
+_SENDING: Final = """
+limit=$2; flood=$3; o=${4:-0}; e=${5:-0}; deaf=; turns=0
+send() {
+  n=$(($(wc -c <"$d/$1")))
+  [ $n -le $flood ] || exit @FLOODED@
+  [ $n -le $limit ] || n=$limit
+  [ $n -le $2 ] || tail -c +$(($2 + 1)) "$d/$1" 2>/dev/null | head -c $((n - $2)) || deaf=1
+}
+both() { send out $o; o=$n; send err $e >&2; e=$n; }
+rest() {
+  turns=$((turns + 1)); t=1; [ $turns -gt 20 ] || t=0.2
+  { sleep $t || sleep 1; } >/dev/null 2>&1 & wait $!
+}
+"""
+
+START: Final = """
+umask 077
+done=
+trap "done=1" USR1
+trap : PIPE HUP
+kill -0 "-$$" 2>/dev/null || exit @NO_GROUP@
+mkdir -p "${d%/*}" && mkdir "$d" 2>/dev/null || exit @TAKEN@
+cat >"$d/script"
+[ "$(tail -n 1 "$d/script")" = "@WHOLE@" ] || { rm -rf "$d"; exit @BROKEN_OFF@; }
+: >"$d/out"; : >"$d/err"
+{ echo $$; boot || echo; born $$ || echo; } >"$d/group"
+{
+  sh "$d/script" "$d" >"$d/out" 2>"$d/err" </dev/null
+  echo $? >"$d/code.new"; mv "$d/code.new" "$d/code"
+  kill -USR1 $$
+} >/dev/null 2>&1 </dev/null &
+job=$!
+echo $$ >&2
+while :; do
+  last=; kill -0 $job 2>/dev/null || last=1; [ ! -f "$d/code" ] || last=1
+  [ -n "$deaf" ] || both
+  if [ -n "$last" ]; then [ -f "$d/code" ] && exit 0; exit @LOST@; fi
+  [ -n "$done" ] || rest
+done
+"""
+
+FOLLOW: Final = """
+while :; do
+  last=; ours || last=1; [ ! -f "$d/code" ] || last=1
+  both
+  if [ -n "$last" ]; then [ -f "$d/code" ] && exit 0; exit @LOST@; fi
+  [ -z "$deaf" ] || exit 1
+  rest
+done
+"""
+
+LOOK: Final = """
+if [ -f "$d/code" ]; then echo ended; elif ours; then echo $g; else rm -rf "$d"; fi
+"""
+"""Says whether there is anything to follow; what is left of a command that was lost goes."""
+
+FINISH: Final = """
+cat "$d/code" && rm -rf "$d"
+"""
+
+END: Final = """
+umask 077
+if mkdir -p "${d%/*}" && mkdir "$d" 2>/dev/null; then exit 0; fi
+i=0
+if ours; then
+  kill -TERM "-$g"
+  while [ $i -lt 20 ] && ours; do sleep 0.1 2>/dev/null || sleep 1; i=$((i + 1)); done
+  ! ours || kill -KILL "-$g"
+fi
+rm -rf "$d"
+"""
+"""Ends the whole group. Where nothing has begun yet the folder is made, so that nothing can."""
+
+
+def line(script: str, *words: object) -> str:
+    """A script as the command of a channel, for whatever shell the user has there."""
+    text = _COMMON + (_SENDING if script in (START, FOLLOW) else "") + script
+    for name in ("NO_GROUP", "LOST", "TAKEN", "BROKEN_OFF", "FLOODED", "FOLDER", "WHOLE"):
+        text = text.replace(f"@{name}@", str(globals()[name]))
+    return f"exec sh -c {shlex.quote(text)} apflow {shlex.join(map(str, words))}"
+
+
+def sent(command: str, variables: Mapping[str, str], stdin: str) -> bytes:
+    """What `START` reads: a script whose own first act is to remove itself."""
+    lines = ['rm -f "$1/script"']
+    if stdin:
+        lines += [f'printf %s {shlex.quote(stdin)} >"$1/stdin"', 'exec <"$1/stdin"']
+        lines += ['rm -f "$1/stdin"']
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join([*lines, "shift", command, WHOLE, ""]).encode("utf-8", "surrogatepass")
