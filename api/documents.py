@@ -176,6 +176,11 @@ class ExecutorDocument(Struct, frozen=True):
     built_in: bool
     usable: bool
     why: str = ""
+    advice: str = ""
+    extra: str | None = None
+    installed: bool = True
+    enabled: bool = True
+    reattaches: bool = False
     runs: str = ""
     limit: int | None = None
     cancelable: bool = False

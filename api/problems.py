@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..domain import errors as e
 
@@ -127,7 +127,10 @@ def kind_of(error: BaseException) -> Kind:
 
 
 def problem(error: e.ApflowError, *, http: bool = False) -> Problem:
-    """The document for ``error``."""
+    """The document for ``error``; where it came as one, that."""
+    came: Problem | None = getattr(error, "problem", None)
+    if came is not None and not http:
+        return structs.replace(came, status=None, trace_id=None)
     kind = kind_of(error)
     faults = error.faults if isinstance(error, e.InvalidGraph) else ()
     return Problem(

@@ -17,9 +17,17 @@ from ..documents import (
 )
 from ..problems import Forbidden, TimedOut, Unauthenticated, Unreachable
 from ..told import Event
-from .awaiting import AsyncClient
-from .blocking import Client
 from .errors import ProblemError
+
+try:
+    from .awaiting import AsyncClient
+    from .blocking import Client
+except ModuleNotFoundError as error:
+    if error.name != "httpx":
+        raise
+    raise ModuleNotFoundError(
+        "the client needs httpx: pip install 'aipartnerupflow[http]'", name="httpx"
+    ) from error
 
 __all__ = [
     "Accepted",

@@ -83,7 +83,7 @@ class AsyncClient(Base):
             if response.status_code != 200:
                 follow.refused(answer_of(response, await response.aread()))
                 return
-            follow.opened()
+            follow.opened(response.headers.get("content-type", ""))
             async for part in response.aiter_raw():
                 for event in follow.take(part):
                     if follow.is_wanted(event):

@@ -80,7 +80,7 @@ class Client(Base):
             if response.status_code != 200:
                 follow.refused(answer_of(response, response.read()))
                 return
-            follow.opened()
+            follow.opened(response.headers.get("content-type", ""))
             for part in response.iter_raw():
                 for event in follow.take(part):
                     if follow.is_wanted(event):

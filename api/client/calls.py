@@ -1,16 +1,14 @@
 """What can be asked of a server: each request, as both clients send it."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, Raw
 
-from ...domain.errors import NotFound
-from ...domain.specs import is_id
+from ...domain.errors import InvalidInput
 from ..documents import (
     Accepted,
     CommandState,
@@ -25,15 +23,26 @@ from ..documents import (
 )
 from ..encoding import as_json
 from ..told import Event, event_of
+from .requests import (
+    JSON,
+    commanding,
+    get,
+    given,
+    items_of,
+    listed,
+    of_task,
+    of_tree,
+    reading,
+    safe,
+)
 from .types import Call, Some
 from .written import Tree, written
 
 T = TypeVar("T")
 PAGE: Final = 500
+MAX_KEY: Final = 255
 SUBMIT_SECONDS: Final = 60.0
 """A repetition may have to wait for the first; and large trees are looked at for long."""
-COMMAND_SECONDS: Final = 15.0
-_JSON: Final = {"Content-Type": "application/json"}
 
 
 def submit(
@@ -47,9 +56,12 @@ def submit(
     """Make a tree and start it; ``start`` false: it stays a draft."""
     beside: dict[str, Any] = {} if start else {"start": False}
     beside |= {k: v for k, v in (("name", name), ("limit", limit)) if v is not None}
-    headers = {**_JSON, "Idempotency-Key": idempotency_key or secrets.token_urlsafe(24)}
+    key = secrets.token_urlsafe(24) if idempotency_key is None else idempotency_key
+    if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
+        raise InvalidInput(f"an idempotency key is 1 to {MAX_KEY} printable ASCII characters")
+    headers = {**JSON, "Idempotency-Key": key}
     return Call(
-        method="POST", path="/v1/trees", read=_as(Submitted), body=written(tree, beside),
+        method="POST", path="/v1/trees", read=reading(Submitted), body=written(tree, beside),
         headers=headers, repeatable=True, takes=SUBMIT_SECONDS,
     )  # fmt: skip
 
@@ -69,7 +81,7 @@ def trees(
     page: int = PAGE,
 ) -> Call[Some[TreeDocument]]:
     """A page of trees, newest first; of ``id_prefix`` those whose ids begin so."""
-    return _get(
+    return get(
         "/v1/trees", Some[TreeDocument],
         status=status, user=user, name=name, executor=executor, error=error, since=since,
         until=until, draft="true" if draft else None, id_prefix=id_prefix, after=after, limit=page,
@@ -80,7 +92,7 @@ def tree(
     id: str, *, at_version: int | None = None, at: str | None = None, wait: float = 0.0
 ) -> Call[TreeDocument]:
     """A tree as it stands or stood; with ``wait`` once it has settled, or after so many seconds."""
-    call = _get(_tree(id), TreeDocument, at_version=at_version, at=at)
+    call = get(of_tree(id), TreeDocument, at_version=at_version, at=at)
     if wait < 1:
         return call
     prefer = {"Prefer": f"wait={int(wait)}"}
@@ -97,15 +109,15 @@ def tasks(
     page: int = PAGE,
 ) -> Call[Some[TaskDocument]]:
     """A page of the tasks of a tree, in the order of their creation."""
-    return _get(
-        _tree(id, "tasks"), Some[TaskDocument],
+    return get(
+        of_tree(id, "tasks"), Some[TaskDocument],
         status=status, at_version=at_version, at=at, after=after, limit=page,
     )  # fmt: skip
 
 
 def task(id: str, *, at_version: int | None = None, at: str | None = None) -> Call[TaskInFull]:
     """A task with all its attempts, as it stands or stood at a version, or a time, of its tree."""
-    return _get(_task(id), TaskInFull, at_version=at_version, at=at)
+    return get(of_task(id), TaskInFull, at_version=at_version, at=at)
 
 
 def events(
@@ -119,9 +131,9 @@ def events(
     page: int = PAGE,
 ) -> Call[Some[Event]]:
     """A page of the history of a tree."""
-    call = _get(
-        _tree(id, "events"), Some[Raw],
-        after=after, types=_listed(types), order=order, at_version=at_version, at=at, limit=page,
+    call = get(
+        of_tree(id, "events"), Some[Raw],
+        after=after, types=listed(types), order=order, at_version=at_version, at=at, limit=page,
     )  # fmt: skip
     raw = call.read
 
@@ -138,34 +150,34 @@ def stream(id: str, *, after: int, types: Sequence[str] | None) -> Call[None]:
     if after:
         headers["Last-Event-ID"] = str(after)
     return Call(
-        method="GET", path=_tree(id, "stream"), read=lambda body: None, headers=headers,
-        params=_given(types=_listed(types)), repeatable=True,
+        method="GET", path=of_tree(id, "stream"), read=lambda body: None, headers=headers,
+        params=given(types=listed(types)), repeatable=True,
     )  # fmt: skip
 
 
 def start(id: str, *, if_version: int | None = None) -> Call[Accepted]:
     """Start a draft."""
-    return _command(_tree(id, "start"), {}, if_version)
+    return commanding(of_tree(id, "start"), {}, if_version)
 
 
 def cancel(id: str, *, reason: str = "", if_version: int | None = None) -> Call[Accepted]:
     """Cancel a tree."""
-    return _command(_tree(id, "cancel"), {"reason": reason}, if_version)
+    return commanding(of_tree(id, "cancel"), {"reason": reason}, if_version)
 
 
 def cancel_task(id: str, *, reason: str = "", if_version: int | None = None) -> Call[Accepted]:
     """Cancel a task, by its id; ``if_version`` is its tree's."""
-    return _command(_task(id, "cancel"), {"reason": reason}, if_version)
+    return commanding(of_task(id, "cancel"), {"reason": reason}, if_version)
 
 
 def pause(id: str, *, reason: str = "", if_version: int | None = None) -> Call[Accepted]:
     """Start nothing new of a tree."""
-    return _command(_tree(id, "pause"), {"reason": reason}, if_version)
+    return commanding(of_tree(id, "pause"), {"reason": reason}, if_version)
 
 
 def unpause(id: str, *, reason: str = "", if_version: int | None = None) -> Call[Accepted]:
     """Let a paused tree go on."""
-    return _command(_tree(id, "unpause"), {"reason": reason}, if_version)
+    return commanding(of_tree(id, "unpause"), {"reason": reason}, if_version)
 
 
 def rerun(
@@ -178,20 +190,20 @@ def rerun(
 ) -> Call[Accepted]:
     """Run tasks again: ``mode`` is failed, all, or from, with ids or keys in ``tasks``."""
     said = {"mode": mode, "tasks": list(tasks), "reason": reason}
-    return _command(_tree(id, "rerun"), said, if_version)
+    return commanding(of_tree(id, "rerun"), said, if_version)
 
 
 def rerun_task(id: str, *, reason: str = "", if_version: int | None = None) -> Call[Accepted]:
     """Run a task again, by its id, and all that depends on it."""
-    return _command(_task(id, "rerun"), {"reason": reason}, if_version)
+    return commanding(of_task(id, "rerun"), {"reason": reason}, if_version)
 
 
 def plan(id: str, *, mode: str = "failed", tasks: Sequence[str] = ()) -> Call[PlanDocument]:
     """What a re-run would come to. Changes nothing."""
     body = as_json({"mode": mode, "tasks": list(tasks), "dry_run": True}, "the plan")
     return Call(
-        method="POST", path=_tree(id, "rerun"), read=_as(PlanDocument), body=body, headers=_JSON,
-        repeatable=True,
+        method="POST", path=of_tree(id, "rerun"), read=reading(PlanDocument), body=body,
+        headers=JSON, repeatable=True,
     )  # fmt: skip
 
 
@@ -208,93 +220,40 @@ def signal(
     """
     said = {"name": name, "id": signal_id or secrets.token_urlsafe(24), "payload": payload}
     said = {key: value for key, value in said.items() if value is not UNSET}
-    call = _command(_tree(id, "signals"), said, if_version)
+    call = commanding(of_tree(id, "signals"), said, if_version)
     return msgspec.structs.replace(call, repeatable=if_version is None)
 
 
 def command(id: str) -> Call[CommandState]:
     """What became of a command that another engine had to carry out."""
-    return _get("/v1/commands/" + _id("command", id), CommandState)
+    return get("/v1/commands/" + safe("command", id), CommandState)
 
 
 def why(id: str) -> Call[list[Why]]:
     """Why each task of a tree that has not ended runs or does not."""
-    return _items(_get(_tree(id, "why"), Some[Why]))
+    return items_of(get(of_tree(id, "why"), Some[Why]))
 
 
 def why_task(id: str) -> Call[Why]:
     """Why a task runs or does not."""
-    return _get(_task(id, "why"), Why)
+    return get(of_task(id, "why"), Why)
 
 
 def executors() -> Call[list[ExecutorDocument]]:
     """What tasks can name."""
-    return _items(_get("/v1/executors", Some[ExecutorDocument]))
+    return items_of(get("/v1/executors", Some[ExecutorDocument]))
 
 
 def executor(id: str) -> Call[ExecutorDocument]:
     """One of them, with its schemas."""
-    return _get("/v1/executors/" + quote(id, safe=""), ExecutorDocument)
+    return get("/v1/executors/" + quote(id, safe=""), ExecutorDocument)
 
 
 def health() -> Call[Health]:
     """Whether the server takes work on, and why not."""
-    return msgspec.structs.replace(_get("/readyz", Health), fine=(503,))
+    return msgspec.structs.replace(get("/readyz", Health), fine=(503,))
 
 
 def alive() -> Call[Health]:
     """Whether it answers at all. Needs no token."""
-    return _get("/livez", Health)
-
-
-def _tree(id: str, *rest: str) -> str:
-    return "/".join(("/v1/trees", _id("tree", id), *rest))
-
-
-def _task(id: str, *rest: str) -> str:
-    return "/".join(("/v1/tasks", _id("task", id), *rest))
-
-
-def _id(what: str, id: str) -> str:
-    """As a part of a path. Raises `NotFound` for what cannot be an id."""
-    if not is_id(id):
-        raise NotFound(what, id)
-    return id if id.strip(".") else id.replace(".", "%2E")
-
-
-def _items(call: Call[Some[T]]) -> Call[list[T]]:
-    page = call.read
-    return Call(
-        method=call.method, path=call.path, read=lambda body: page(body).items, repeatable=True
-    )
-
-
-def _get(path: str, kind: type[T], **params: str | int | None) -> Call[T]:
-    return Call(method="GET", path=path, read=_as(kind), params=_given(**params), repeatable=True)
-
-
-def _command(path: str, said: Mapping[str, Any], if_version: int | None) -> Call[Accepted]:
-    headers = _JSON if if_version is None else {**_JSON, "If-Match": f'"{if_version}"'}
-    return Call(
-        method="POST", path=path, read=_as(Accepted), body=as_json(said, "the command"),
-        headers=headers, takes=COMMAND_SECONDS,
-    )  # fmt: skip
-
-
-def _as(kind: type[T]) -> Callable[[bytes], T]:
-    any_kind: Any = kind
-    decode: Callable[[bytes], T] = _decoder(any_kind)
-    return decode
-
-
-@cache
-def _decoder(kind: Any) -> Any:
-    return msgspec.json.Decoder(kind).decode
-
-
-def _given(**params: str | int | None) -> dict[str, str]:
-    return {key: str(value) for key, value in params.items() if value is not None}
-
-
-def _listed(types: Sequence[str] | None) -> str | None:
-    return None if types is None else ",".join(types)
+    return get("/livez", Health)

@@ -1,12 +1,14 @@
 """What goes wrong with a server: problem documents become the errors that they stand for."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
 import msgspec
 
+from ...domain import errors as e
 from ...domain.errors import ApflowError, Fault, InvalidGraph
-from ..problems import KINDS, Problem
+from ..problems import KINDS, Forbidden, Problem, Unauthenticated
 
 MEDIA: Final = "application/problem+json"
 
@@ -38,7 +40,7 @@ def slug_of(problem: Problem) -> str:
 
 def error_of(problem: Problem) -> ProblemError:
     """The error to raise for a problem."""
-    kind = _kind(slug_of(problem))
+    kind = _kind(slug_of(problem), problem.status or 500)
     error = kind.__new__(kind, problem.detail)
     error.problem = problem
     if isinstance(error, InvalidGraph):
@@ -62,11 +64,20 @@ def problem_of(status: int, media: str, body: bytes) -> Problem:
     )  # fmt: skip
 
 
+BY_STATUS: Final[Mapping[int, type[ApflowError]]] = {
+    400: e.InvalidInput, 401: Unauthenticated, 403: Forbidden, 404: e.NotFound,
+    409: e.InvalidTransition, 412: e.VersionMismatch, 413: e.InvalidInput, 415: e.InvalidInput,
+    422: e.InvalidInput,
+}  # fmt: skip
+"""What a problem is of a kind that this version does not know."""
+
+
 @cache
-def _kind(slug: str) -> type[ProblemError]:
+def _kind(slug: str, status: int) -> type[ProblemError]:
     """The error of a known kind that is a `ProblemError` too."""
-    known = next((kind for kind, about in KINDS.items() if about.slug == slug), None)
-    if known is None or known is ApflowError:
+    named = next((kind for kind, about in KINDS.items() if about.slug == slug), None)
+    known = named or BY_STATUS.get(status, ApflowError)
+    if known is ApflowError:
         return ProblemError
     made: Any = type(known.__name__, (ProblemError, known), {"__doc__": known.__doc__})
     kind: type[ProblemError] = made

@@ -107,15 +107,25 @@ def _read(call: Call[T], answer: Answer) -> T:
 
 def lost(call: Call[Any], error: httpx.RequestError) -> ApflowError:
     """What to raise where no answer came."""
-    why = str(error) or type(error).__name__
+    why = reason(error)
     if call.repeatable or isinstance(error, NOT_SENT):
         return Unreachable(
-            f"the server cannot be reached: {why}. Does it run, and is its address right? "
+            f"the server cannot be reached{why}. Does it run, and is its address right? "
             "`apflow serve` starts one."
         )
     return Unreachable(
-        f"no answer came: {why}. It may have been carried out; read the tree before you ask again."
+        f"no answer came{why}. It may have been carried out; read the tree before you ask again."
     )
+
+
+def reason(error: httpx.RequestError) -> str:
+    """Which address it was, and what happened."""
+    text = str(error) or type(error).__name__
+    try:
+        url = error.request.url
+    except RuntimeError:
+        return f": {text}"
+    return f" at {url.scheme}://{url.netloc.decode()}: {text}"
 
 
 def _carried_out(patience: float, accepted: Accepted) -> Flow[Accepted]:

@@ -12,6 +12,8 @@ from . import calls, flows
 from .errors import error_of, problem_of
 from .types import Answer, Call
 
+MEDIA: Final = "text/event-stream"
+STRANGE: Final = "the stream holds something else than events: is it the right address?"
 MAX_FRAME: Final = 64 << 20
 """Bytes of one event at most: a stream without ends of lines is none of ours."""
 
@@ -87,24 +89,26 @@ class Follow:
     def refused(self, answer: Answer) -> None:
         """It was not opened. Raises where that will not change."""
         problem = problem_of(answer.status, answer.media, answer.body)
-        self._why = problem.detail
+        self._why = f": {problem.detail}"
         if answer.status not in flows.AGAIN:
             raise error_of(problem)
 
-    def opened(self) -> None:
-        """The server sends."""
+    def opened(self, media: str) -> None:
+        """The server sends. Raises `Unreachable` where that is something else than events."""
+        if not media.startswith(MEDIA):
+            raise Unreachable(STRANGE)
         self._backoff.reached()
 
     def cut(self, error: httpx.RequestError) -> None:
         """The connection is lost."""
-        self._why = str(error) or type(error).__name__
+        self._why = flows.reason(error)
 
     def pause(self) -> float:
         """Seconds until the next attempt. Raises `Unreachable` when patience is at its end."""
         pause = self._backoff.next()
         if pause is None:
             raise Unreachable(
-                f"the server cannot be reached: {self._why}. The last event seen of tree {self.id} "
+                f"the server cannot be reached{self._why}. The last event seen of tree {self.id} "
                 f"has the version {self.after}: go on behind it."
             )
         return pause
@@ -137,9 +141,7 @@ def _event(data: bytes) -> Event:
     try:
         return event_of(data)
     except msgspec.MsgspecError as error:
-        raise Unreachable(
-            "the stream holds something else than events: is it the right address?"
-        ) from error
+        raise Unreachable(STRANGE) from error
 
 
 def answer_of(response: Any, body: bytes) -> Answer:

@@ -38,7 +38,7 @@ def target_of(url: str | None, token: str | None) -> Target:
     Raises `InvalidInput`, and `Unreachable` where there is none.
     """
     if url is not None and token is not None:
-        return Target(checked(url), token)
+        return Target(checked(url), usable(token))
     settings: Any = importlib.import_module("..settings", __package__).load_settings()
     if token is None and settings.server_token is not None:
         token = settings.server_token.get_secret_value()
@@ -62,7 +62,18 @@ def found(url: str | None, token: str | None, folder: Path) -> Target:
     path = folder / TOKEN_FILE
     if token is None and running is not None and checked(running.url) == url and path.exists():
         token = read_token(path)
-    return Target(url, token)
+    return Target(url, None if token is None else usable(token))
+
+
+def usable(token: str) -> str:
+    """The token, if it can stand in a header. Raises `InvalidInput`, which does not show it."""
+    token = token.strip()
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise InvalidInput(
+            "the token holds what no token can: it is one word of ASCII. Copy it again, as "
+            "`apflow token create` has shown it."
+        )
+    return token
 
 
 def checked(url: str) -> str:

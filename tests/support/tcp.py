@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 
@@ -87,3 +87,25 @@ def cable(port: int) -> Iterator[Cable]:
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def saying(answers: Sequence[bytes]) -> Iterator[str]:
+    """The address of a server that gives these answers, one a connection, whatever is asked."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def work() -> None:
+        with suppress(OSError):
+            for answer in answers:
+                client, _ = listener.accept()
+                client.recv(1 << 16)
+                client.sendall(answer)
+                client.close()
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()

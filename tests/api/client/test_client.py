@@ -31,6 +31,7 @@ from aipartnerupflow.domain.errors import (
 from tests.api.client.conftest import Ask
 from tests.support.places import environment
 from tests.support.servers import Threaded, Work, make_token, tree
+from tests.support.tcp import saying
 
 SERVER = ("fastapi", "uvicorn", "starlette", "eventsourcing", "pydantic", "sqlite3")
 INNER = ("adapters", "engine", "api.http", "api.wiring", "api.settings")
@@ -68,7 +69,7 @@ def test_both_clients_can_do_the_same_in_the_same_way() -> None:
         for name, made in inspect.getmembers(module, inspect.isfunction)
         if not name.startswith("_") and made.__module__ == module.__name__
     }
-    inner = {"alive", "stream", "ask", "lost", "at_its_end"}
+    inner = {"alive", "stream", "ask", "lost", "reason", "at_its_end"}
     assert set(methods(Client)) == offered - inner | {"close", "run", "send", "watch"}
 
 
@@ -241,6 +242,53 @@ def test_an_address_that_is_none_is_refused_without_repeating_it(url: str) -> No
     with pytest.raises(InvalidInput) as refused:
         Client(url, "x")
     assert url not in str(refused.value).replace("http://", "", 1) or url == "http://"
+
+
+@pytest.mark.parametrize("token", ["two words", "naïve", "line\nbreak"])
+def test_a_token_that_can_be_none_is_refused_without_showing_it(token: str) -> None:
+    with pytest.raises(InvalidInput, match="one word of ASCII") as refused:
+        Client("http://127.0.0.1:9", token)
+    assert token not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\nb"])
+def test_an_idempotency_key_that_can_be_none_is_refused(key: str, client: Client) -> None:
+    with pytest.raises(InvalidInput, match="printable"):
+        client.submit(tree("a"), idempotency_key=key)
+
+
+def test_reads_and_submissions_wait_for_a_server_that_is_busy() -> None:
+    busy = b"HTTP/1.1 503 x\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    body = b'{"id":"x","version":1}'
+    good = b"HTTP/1.1 202 x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
+    with saying([busy, busy, good]) as server, Client(server, "x", patience=10) as client:
+        assert client.signal("x", "go").version == 1
+    with saying([busy, good]) as server, Client(server, "x", patience=10) as client:
+        with pytest.raises(ProblemError) as refused:  # it may have been carried out
+            client.pause("x")
+        assert refused.value.status == 503
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(413, InvalidInput), (409, InvalidTransition), (401, Unauthenticated), (500, ProblemError)],
+)
+def test_a_kind_of_problem_that_is_not_known_is_told_by_its_status(
+    status: int, kind: type[Exception]
+) -> None:
+    body = b'{"type":"/docs/problems/new","title":"t","detail":"d"}'
+    answer = (
+        b"HTTP/1.1 %d x\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"
+        b"Connection: close\r\n\r\n%b" % (status, len(body), body)
+    )
+    with saying([answer]) as server, Client(server, "x") as client:
+        with pytest.raises(kind) as refused:
+            client.tree("x")
+        assert isinstance(refused.value, ProblemError)
+        assert (refused.value.slug, str(refused.value)) == ("new", "d")
 
 
 def test_what_is_no_server_of_ours_is_told(server: Threaded) -> None:
