@@ -80,7 +80,13 @@ METHOD_LIST: Final[dict[int | str, Any]] = {
                         "methods": {"type": "array", "items": {"type": "object"}},
                         "absent": {"type": "array", "items": {"type": "object"}},
                     },
-                }
+                },
+                "example": {
+                    "methods": [
+                        {"name": "tasks.get", "scope": "read", "about": "One task, by `task_id`."}
+                    ],
+                    "absent": [{"name": "tasks.generate", "reason": "write trees by hand"}],
+                },
             }
         },
     }
@@ -95,7 +101,8 @@ def answers() -> dict[int | str, Any]:
         "`tasks.execute` asks for one.",
         "content": {
             "application/json": {
-                "schema": {"anyOf": [_ANSWER, {"type": "array", "items": _ANSWER}]}
+                "schema": {"anyOf": [_ANSWER, {"type": "array", "items": _ANSWER}]},
+                "example": {"jsonrpc": "2.0", "id": 1, "result": {"tasks": [], "total": 0}},
             },
             "text/event-stream": {"schema": {"type": "string"}},
         },
