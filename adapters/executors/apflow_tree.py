@@ -73,7 +73,9 @@ class RemoteTree:
             await self._post(str(saved.get("key")))
             return
         for n in range(1, context.attempt + 1):
-            await self._post(context.idempotency_key if n == 1 else f"{context.idempotency_key}-{n}")
+            await self._post(
+                context.idempotency_key if n == 1 else f"{context.idempotency_key}-{n}"
+            )
             if n == context.attempt or not await self._ended_badly():
                 return
 
@@ -140,8 +142,7 @@ class RemoteTree:
     async def _poll(self) -> None:
         """A page of the history, once there is news."""
         path = (
-            f"/v1/trees/{self.id}/events?types={TYPES}&after={self._after}"
-            f"&limit={PAGE}&wait={WAIT}"
+            f"/v1/trees/{self.id}/events?types={TYPES}&after={self._after}&limit={PAGE}&wait={WAIT}"
         )
         began = asyncio.get_running_loop().time()
         answer = await self._remote.call("GET", path, seconds=WAIT + 15)

@@ -9,6 +9,7 @@ import base64
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import ClassVar, Final
 
@@ -18,6 +19,7 @@ from msgspec import Struct
 
 from ...domain.errors import TargetRefused
 from .guard import Guard, Unresolved
+from .unpacking import bounded
 
 MAX_REDIRECTS: Final = 5
 MAX_ANSWER: Final = 16 << 20
@@ -97,29 +99,32 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 class GuardedTransport(httpx.AsyncHTTPTransport):
     """A transport for clients that follow redirects by themselves: each is judged as well."""
 
-    def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None, most: int = 100) -> None:
         context = tls or httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context, network_backend=GuardedBackend(guard), http1=True, http2=False,
-            max_connections=100, max_keepalive_connections=20, keepalive_expiry=5.0,
+            max_connections=most, max_keepalive_connections=20, keepalive_expiry=5.0,
         )  # fmt: skip
 
 
-def guarded_client(guard: Guard, *, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
+def guarded_client(
+    guard: Guard, *, tls: ssl.SSLContext | None = None, most: int = 100
+) -> httpx.AsyncClient:
     """A client whose every connection goes through the guard. It follows no redirects."""
     return httpx.AsyncClient(
-        transport=GuardedTransport(guard, tls=tls), trust_env=False, follow_redirects=False,
+        transport=GuardedTransport(guard, tls=tls, most=most),
+        trust_env=False, follow_redirects=False,
         timeout=httpx.Timeout(None, connect=CONNECT),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )  # fmt: skip
 
 
 class Http:
-    """Bounded calls through the guard. Belongs to one loop; `close` it."""
+    """Bounded calls through the guard, ``most`` at once. Belongs to one loop; `close` it."""
 
-    def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None) -> None:
-        self._client = guarded_client(guard, tls=tls)
+    def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None, most: int = 100) -> None:
+        self._client = guarded_client(guard, tls=tls, most=most)
 
     async def close(self) -> None:
         """End its connections."""
@@ -147,6 +152,33 @@ class Http:
                 return await self._follow(request, content, limit, redirects)
         except TimeoutError as error:
             raise Unanswered(f"no answer within {seconds:g} s") from error
+        except httpx.HTTPError as error:
+            raise Unanswered(_reason(error)) from error
+        except zlib.error as error:
+            raise Unanswered("the target's answer cannot be unpacked") from error
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+        silence: float = 30.0,
+    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+        """The head of an answer, and its body as it comes: as long as the block, and as no silence
+        takes longer than so many seconds. No redirect is followed. Raises as `call` does.
+        """
+        request = self._request(method, url, {"accept-encoding": "identity", **headers}, content)
+        timeout = httpx.Timeout(silence, connect=CONNECT)
+        request.extensions["timeout"] = timeout.as_dict()
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                yield _head(response), response.aiter_raw()
+            finally:
+                await response.aclose()
         except httpx.HTTPError as error:
             raise Unanswered(_reason(error)) from error
 
@@ -188,11 +220,10 @@ class Http:
         response = await self._client.send(request, stream=True)
         try:
             packing = response.headers.get("content-encoding", "").strip().lower()
-            body, cut = await _bounded(response.aiter_raw(), packing, limit)
+            body, cut = await bounded(response.aiter_raw(), packing, limit)
         finally:
             await response.aclose()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, headers, body, str(request.url), cut)
+        return _head(response, body, cut)
 
     def _redirected(
         self, request: httpx.Request, answer: Answer, content: bytes | None
@@ -242,6 +273,11 @@ def multipart(
     return request.headers["content-type"], request.read()
 
 
+def _head(response: httpx.Response, body: bytes = b"", cut: bool = False) -> Answer:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, body, str(response.request.url), cut)
+
+
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
@@ -255,20 +291,3 @@ def _reason(error: httpx.HTTPError) -> str:
             return "the target does not speak HTTP as it should"
         case _:
             return "the connection to the target broke off"
-
-
-async def _bounded(parts: AsyncIterator[bytes], packing: str, limit: int) -> tuple[bytes, bool]:
-    """At most ``limit`` bytes of a body, unpacked bit by bit, and whether there was more."""
-    unpack = None
-    if packing in ("gzip", "x-gzip", "deflate"):
-        unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    body = bytearray()
-    async for part in parts:
-        room = limit + 1 - len(body)
-        try:
-            body += part if unpack is None else unpack.decompress(part, room)
-        except zlib.error as error:
-            raise Unanswered("the target's answer cannot be unpacked") from error
-        if len(body) > limit:
-            return bytes(body[:limit]), True
-    return bytes(body), False
