@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 
 from aipartnerupflow.api.cli.serve import SERVER_FILE
 from tests.api.cli.conftest import Apflow
-from tests.api.cli.programs import Done, end, end_all, start, until, write_tree
+from tests.api.cli.programs import Done, end, end_all, start, until, until_calls, write_tree
+from tests.api.cli.test_main import on_a_terminal
 from tests.support.servers import Program, Threaded, make_token, program, threaded
 
 WAITING = [
@@ -224,6 +226,26 @@ def test_a_watch_goes_on_over_a_restart_of_the_server(
     until(lambda: apflow("signal", "w", "go").code == 0)
     versions = [json.loads(line)["version"] for line in [first, *follower.stdout]]
     assert (follower.wait(30), versions) == (0, list(range(1, len(versions) + 1)))
+
+
+@pytest.mark.slow
+def test_a_watch_draws_the_tree_on_a_terminal(here: Program, jobs: Path, apflow: Apflow) -> None:
+    slow = {"id": "slow", "name": "append", "parent_id": "r", "inputs": {"until": "gate"}}
+    apflow("submit", write_tree(jobs, [{"id": "r", "name": "root"}, slow]))
+    until_calls(jobs, 1)
+
+    def open_the_gate() -> None:
+        with here.client() as client:
+            until(lambda: "apflow_streams 1" in client.get("/metrics").text)
+        (jobs / "gate").touch()
+
+    opening = threading.Thread(target=open_the_gate)
+    opening.start()
+    shown = on_a_terminal(jobs, "watch", "r", NO_COLOR="1")
+    opening.join()
+    assert "● slow" in shown
+    assert "2/2" in shown
+    assert "completed  root  r  2 of 2 tasks completed" in shown
 
 
 @pytest.mark.slow

@@ -2,34 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from aipartnerupflow import AsyncClient, Client
+from tests.api.http.conftest import socket_server, work
 from tests.support.places import executors, place
-from tests.support.servers import Threaded, Work, threaded
+from tests.support.servers import Threaded
 
-__all__ = ["executors", "place"]
+__all__ = ["executors", "place", "socket_server", "work"]
 
 Ask = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def work(place: Path, executors: None) -> Work:
-    """Executors of the test's own: `give`, `broken`, `flaky`, `gated`."""
-    made = Work()
-    made.register()
-    return made
-
-
 @pytest.fixture
-def server(place: Path) -> Iterator[Threaded]:
+def server(socket_server: Threaded) -> Threaded:
     """A server over a store in memory."""
-    with threaded(f"memory://{uuid4().hex}", place) as made:
-        yield made
+    return socket_server
 
 
 @pytest.fixture
