@@ -229,7 +229,13 @@ def _written(spec: Spec) -> Written:
     if isinstance(spec, TreeBuilder):
         return Written(spec.documents(), spec.name, spec.limit)
     text = spec if isinstance(spec, bytes | str) else as_json(spec, "the tree")
-    return parse(text.encode() if isinstance(text, str) else text)
+    written = parse(text.encode() if isinstance(text, str) else text)
+    if written.webhooks:
+        raise InvalidInput(
+            "webhooks are delivered by a server, and here is none. Leave them out, or give the "
+            "tree to one: `apflow serve`, then `apflow submit`."
+        )
+    return written
 
 
 def _owner(asked: str | None, written: str | None) -> str | None:

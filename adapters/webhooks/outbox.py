@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ...domain.errors import InvalidInput
 from ...domain.specs import Request
@@ -145,10 +146,14 @@ class Outbox:
         self._side.write("put_off_webhook", values)
 
     def end(self, claimed: Claimed, state: str, problem: str | None = None) -> bool:
-        """``done`` or ``failed``. False where it was registered again, for what comes next."""
+        """``done`` or ``failed``. False where it was registered again, for what comes next.
+
+        Its headers, which may be credentials, are not kept.
+        """
+        hook = replace(claimed.hook, headers={})
         values = {
             "id": claimed.id, "holder": claimed.holder, "state": state, "problem": problem,
-            "created_at": claimed.since,
+            "created_at": claimed.since, "config": msgspec.json.encode(hook).decode(),
         }  # fmt: skip
         return bool(self._side.write("end_webhook", values))
 

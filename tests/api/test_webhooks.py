@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from aipartnerupflow import verify_webhook
+from aipartnerupflow import Flow, verify_webhook
 from aipartnerupflow.api.stores import Store
 from aipartnerupflow.api.submitting import Written, parse, request_of, start, submit
 from aipartnerupflow.api.webhooks import WrittenHook, hook_of_config, hooks_of, register
@@ -250,3 +250,13 @@ async def test_hooks_are_registered_for_trees_that_are_there_only(memory: Store)
         await register(memory, "nowhere", [HOOK])
     await register(memory, "nowhere", [])
     assert outbox_of(memory).unbound() == []
+
+
+async def test_where_no_server_is_webhooks_are_refused_and_not_forgotten(
+    memory: Store, place: Path
+) -> None:
+    spec = {"tasks": [{"name": "system_info_executor"}], "webhooks": [{"url": URL}]}
+    async with Flow(store="memory://webhooks-of-tests") as flow:
+        with pytest.raises(InvalidInput, match="apflow serve"):
+            await flow.submit(spec)
+    assert memory.reads.trees() == []

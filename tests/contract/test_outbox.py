@@ -287,3 +287,13 @@ def test_the_hooks_of_a_tree_are_listed_as_they_stand(handle: Handle, outbox: Ou
     outbox.end(claim(outbox)[0], "failed", "gone")
     assert [(one.state, one.problem) for one in outbox.of("t")] == [("failed", "gone")]
     assert outbox.of("u") == []
+
+
+def test_the_headers_of_a_hook_that_has_ended_are_not_kept(handle: Handle, outbox: Outbox) -> None:
+    hook = Hook("http://x.example/", headers={"Authorization": "Bearer secret"})
+    settled(handle, "t")
+    first = outbox.add("t", [hook], at=AT)
+    assert outbox.end(claim(outbox)[0], "done")
+    assert [one.hook.headers for one in outbox.of("t")] == [{}]
+    assert outbox.add("t", [hook], at=DAYS_LATER, seen=0) == first
+    assert [one.hook for one in claim(outbox, 200.0)] == [hook]

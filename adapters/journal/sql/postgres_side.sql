@@ -20,7 +20,7 @@ INSERT INTO webhook (id, tree, made, config, seen, attempts, missed, due, leased
 VALUES (%(id)s, %(tree)s::text, %(made)s::text, %(config)s, %(seen)s, 0, 0, 0, 0, '', 'open', '',
         %(at)s)
 ON CONFLICT (id) DO UPDATE
-SET created_at = excluded.created_at, state = 'open',
+SET created_at = excluded.created_at, state = 'open', config = excluded.config,
     seen = CASE WHEN webhook.state = 'open' THEN webhook.seen ELSE excluded.seen END,
     problem = CASE WHEN webhook.state = 'open' THEN webhook.problem ELSE '' END
 WHERE excluded.made = ''
@@ -54,13 +54,13 @@ LIMIT %(limit)s
 
 -- name: claim_webhooks
 UPDATE webhook SET leased = %(until)s, holder = %(holder)s
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
     WHERE w.state = 'open' AND w.due <= %(now)s AND (w.leased <= %(now)s OR w.holder = %(holder)s)
       AND t.phase <> 'draft' AND t.version > w.seen
     ORDER BY w.due, w.id LIMIT %(limit)s
     FOR UPDATE OF w SKIP LOCKED
-)
+))
 RETURNING id, tree, config, seen, attempts, missed, holder, created_at
 
 -- name: hold_webhook
@@ -88,7 +88,8 @@ RETURNING id
 
 -- name: end_webhook
 UPDATE webhook
-SET state = %(state)s, attempts = 0, missed = 0, due = 0, leased = 0, holder = '',
+SET state = %(state)s, config = %(config)s, attempts = 0, missed = 0, due = 0, leased = 0,
+    holder = '',
     problem = coalesce(%(problem)s::text, problem)
 WHERE id = %(id)s AND holder = %(holder)s AND state = 'open' AND created_at = %(created_at)s
 RETURNING id

@@ -19,7 +19,7 @@ INSERT INTO webhook (id, tree, made, config, seen, attempts, missed, due, leased
                      problem, created_at)
 VALUES (:id, :tree, :made, :config, :seen, 0, 0, 0, 0, '', 'open', '', :at)
 ON CONFLICT (id) DO UPDATE
-SET created_at = excluded.created_at, state = 'open',
+SET created_at = excluded.created_at, state = 'open', config = excluded.config,
     seen = CASE WHEN webhook.state = 'open' THEN webhook.seen ELSE excluded.seen END,
     problem = CASE WHEN webhook.state = 'open' THEN webhook.problem ELSE '' END
 WHERE excluded.made = ''
@@ -83,7 +83,8 @@ RETURNING id
 
 -- name: end_webhook
 UPDATE webhook
-SET state = :state, attempts = 0, missed = 0, due = 0, leased = 0, holder = '',
+SET state = :state, config = :config, attempts = 0, missed = 0, due = 0, leased = 0,
+    holder = '',
     problem = coalesce(:problem, problem)
 WHERE id = :id AND holder = :holder AND state = 'open' AND created_at = :created_at
 RETURNING id

@@ -327,3 +327,29 @@ def test_a_tree_whose_submission_answered_keeps_its_hook_over_a_kill(place: Path
             id = answer.json()["id"]
         server.start()
         _wait(lambda: any(body["tree_id"] == id for body in told(there)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_two_programs_on_one_store_tell_each_event_once(
+    kind: str, place: Path, request: pytest.FixtureRequest
+) -> None:
+    postgres = kind == "postgres"
+    url = request.getfixturevalue("postgres_dsn") if postgres else f"sqlite:///{place}/both.db"
+    env = {"APFLOW_PRIVATE_TARGETS": "127.0.0.1", "APFLOW_DATABASE_URL": url}
+    folders = [place / "one", place / "two"]
+    for folder in folders:
+        folder.mkdir()
+    with (
+        receiver() as there,
+        program(folders[0], env=env) as one,
+        program(folders[1], env=env) as two,
+    ):
+        ids = []
+        for server in (one, two) * 5:
+            with server.client() as client:
+                answer = client.post("/v1/trees", json=_body(there.url) | {"tasks": chain(3)})
+                ids.append(answer.json()["id"])
+        _wait(lambda: len(there.requests) >= len(ids))
+        time.sleep(0.5)
+        assert sorted(body["tree_id"] for body in told(there)) == sorted(ids)
