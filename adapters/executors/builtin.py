@@ -23,6 +23,12 @@ class Builtin(Struct, frozen=True):
 BUILTIN: Final = (
     Builtin(Kind("aggregate_results_executor", by_key=True), ".aggregate:AggregateResultsExecutor"),
     Builtin(
+        Kind("apflow_api_executor", properties=(), reattaches=True),
+        ".apflow_api:ApflowApiExecutor",
+        settings="APFLOW_PRIVATE_",
+        extra="http",
+    ),
+    Builtin(
         Kind("command_executor", properties=()),
         ".command:CommandExecutor",
         settings="APFLOW_COMMAND_",

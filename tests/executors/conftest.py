@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.executors.cases_apflow import ApflowApiCase
 from tests.executors.cases_command import CommandCase
 from tests.executors.cases_http import RestCase
 from tests.support.executor_cases import CANARY, Case
@@ -14,7 +15,7 @@ from tests.support.places import executors, place
 
 __all__ = ["executors", "place"]
 
-CASES: Sequence[type[Case]] = (CommandCase, RestCase)
+CASES: Sequence[type[Case]] = (ApflowApiCase, CommandCase, RestCase)
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.executor)
@@ -42,4 +43,7 @@ def write_settings(place: Path, case: Case) -> None:
 
 
 def _toml(value: Any) -> str:
+    """As TOML has it: JSON, but for tables."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
     return json.dumps(value)
