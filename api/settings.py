@@ -57,6 +57,17 @@ class Settings(BaseSettings):
     """Variables that tasks may set for commands."""
     command_memory: Annotated[int, Field(ge=1 << 20)] | None = None
     """Bytes of address space of each process of a command."""
+    ssh_known_hosts: Path | None = None
+    """Keys of the hosts that tasks may reach by SSH, as OpenSSH writes them."""
+    ssh_key_roots: tuple[str, ...] = ()
+    """Folders with private keys that tasks may name as ``key_file``."""
+    docker_enabled: bool = False
+    docker_socket: Path = Path("/var/run/docker.sock")
+    docker_roots: tuple[str, ...] = ()
+    """Folders of this machine that containers may see; with ``:rw`` at the end, change as well."""
+    docker_networks: tuple[str, ...] = ()
+    docker_images: tuple[str, ...] = ()
+    """Patterns such as ``registry.example.com/*``; without any every image may be used."""
     demo_sleep_scale: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """Executors that seem to work in a demo take so many times as long as they say."""
     host: str = "127.0.0.1"
@@ -150,6 +161,13 @@ class Settings(BaseSettings):
             "APFLOW_COMMAND_ROOTS": self.command_roots,
             "APFLOW_COMMAND_ENV": self.command_env,
             "APFLOW_COMMAND_MEMORY": self.command_memory,
+            "APFLOW_SSH_KNOWN_HOSTS": self.ssh_known_hosts,
+            "APFLOW_SSH_KEY_ROOTS": self.ssh_key_roots,
+            "APFLOW_DOCKER_ENABLED": self.docker_enabled,
+            "APFLOW_DOCKER_SOCKET": self.docker_socket,
+            "APFLOW_DOCKER_ROOTS": self.docker_roots,
+            "APFLOW_DOCKER_NETWORKS": self.docker_networks,
+            "APFLOW_DOCKER_IMAGES": self.docker_images,
             "APFLOW_SECRETS": self.secrets,
             "APFLOW_PRIVATE_TARGETS": self.private_targets,
             "APFLOW_DEMO_SLEEP_SCALE": self.demo_sleep_scale,

@@ -26,6 +26,8 @@ CONFIG: Final = Path("~/.config/apflow/config.toml")
 KEYS: Final = (
     "database_url", "state_dir", "imports", "durability", "command_enabled", "command_allow",
     "command_roots", "command_env", "command_memory",
+    "ssh_known_hosts", "ssh_key_roots", "docker_enabled", "docker_socket", "docker_roots",
+    "docker_networks", "docker_images",
     "demo_sleep_scale",
     "host", "port", "allowed_hosts", "auth", "jwt_secret", "jwt_audience", "max_streams",
     "webhook_secret", "private_targets", "secrets", "server_url", "server_token",
@@ -41,7 +43,10 @@ _VARIABLES: Final = {key: key.upper() for key in KEYS} | {
 }  # fmt: skip
 _BY_VARIABLE: Final = {variable: key for key, variable in _VARIABLES.items()}
 _OTHER_WORDS: Final = {"store": "database_url", "database": "database_url", "import": "imports"}
-LISTS: Final = ("imports", "allowed_hosts", "private_targets", "command_roots", "command_env")
+LISTS: Final = (
+    "imports", "allowed_hosts", "private_targets", "command_roots", "command_env",
+    "ssh_key_roots", "docker_roots", "docker_networks", "docker_images",
+)  # fmt: skip
 """Comma between, in the environment."""
 _SCHEMES: Final = ("sqlite", "postgresql", "postgres", "memory")
 
