@@ -1,8 +1,8 @@
 """Faults for as long as wanted: ``python -m tests.chaos.run --minutes 30``.
 
-Kills, power losses, full disks and everything that a server can do, and beside them, on a core of
-its own, the simulation. Prints one table of what was done and found. Returns 1 where a promise was
-broken, or where something could not be tried at all.
+Kills, power losses, full disks, everything that a server can do, whatever can be asked over HTTP,
+and beside them, on a core of its own, the simulation. Prints one table of what was done and found.
+Returns 1 where a promise was broken, or where something could not be tried at all.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from tests.support.chaos.server import rough_server
 from tests.support.chaos.tally import Tally
 from tests.support.repository import ROOT
 
-SHARES = {"disks": 0.06, "power losses": 0.08, "duels": 0.2, "storms": 0.17}
+SHARES = {"disks": 0.06, "power losses": 0.08, "duels": 0.2, "storms": 0.17, "requests": 0.06}
 """Of the time. Kills have the rest, but for what is needed to come to an end."""
 USED = 0.93
 FEWEST = 10.0
@@ -32,6 +32,7 @@ FEWEST = 10.0
 DONE = (
     "sqlite kills", "postgres kills", "backends killed at work", "times of lost answers",
     "engines killed", "engines stopped", "WAL cuts", "full: healed", "locked: healed", "seeds",
+    "cases by a caller", "cases by nobody",
 )  # fmt: skip
 """What must have been done at least once."""
 LAST_SEED = 60.0
@@ -71,6 +72,7 @@ def _run_parts(parts: Parts, seconds: float, began: float) -> dict[str, Tally]:
         "power losses": parts.power_losses,
         "duels": lambda tally, time: parts.duels(tally, time, trees=trees, lease=lease),
         "storms": parts.storms,
+        "requests": parts.requests,
         "kills": parts.kills,
     }
     found: dict[str, Tally] = {}

@@ -64,6 +64,7 @@ def fuzz(
 
 def _count(event: events.ScenarioFinished, tally: Tally, by_whom: str) -> None:
     recorder = event.recorder
+    tally.add("cases", len(recorder.interactions))
     tally.add(f"cases by {by_whom}", len(recorder.interactions))
     if event.phase is PhaseName.STATEFUL_TESTING:
         tally.add(f"of them in sequences by {by_whom}", len(recorder.interactions))

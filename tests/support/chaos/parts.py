@@ -25,11 +25,15 @@ from tests.support.chaos.storm import (
 )
 from tests.support.chaos.tally import Tally
 from tests.support.chaos.ways import Way, way_to
+from tests.support.fuzzing import fuzz_server
+from tests.support.servers import Work
 
 DUEL, PEACE = 90.0, 300.0
 """Seconds for which two engines fight at most, and in which they must have finished after that."""
 SHORT = 3.0
 """Seconds of a lease that is quicker than the usual one."""
+CASES = 5_000
+"""So many requests are made of the API at least."""
 LONGEST_STORM = 60.0
 """Seconds after which a storm makes place for the next, on a database of its own."""
 
@@ -130,6 +134,18 @@ class Parts:
             lasts = 12.0 if seconds > 30 else 1.0
             (locked := here / "locked").mkdir()
             endure(locked, tally, self._trouble(locked / "s.db", "locked", lasts), reason="")
+
+    def requests(self, tally: Tally, seconds: float) -> None:
+        """What fits the description of the API and what does not, `CASES` requests or more."""
+        until = time.monotonic() + seconds
+
+        def enough() -> bool:
+            return tally.counts["cases"] >= CASES and time.monotonic() > until
+
+        Work().register()
+        while not (enough() or tally.violations):
+            here = self._here("requests")
+            fuzz_server(here, tally, examples=40, seed=next(self._seeds), enough=enough)
 
     def _trouble(self, path: Path, trouble: str, lasts: float) -> Plan:
         seed = next(self._seeds)
