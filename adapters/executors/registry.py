@@ -259,6 +259,7 @@ class Registry:
         """Hand the operator's settings, by their ``APFLOW_…`` names, to the executors they are for.
 
         Replaces what was configured before. Raises `InvalidInput` for one that makes no sense.
+        Executors that need an extra, which may not be there, are told on their first use.
         """
         self._settings = dict(settings)
         self.secrets = Secrets(settings.get("APFLOW_SECRETS"))
@@ -269,7 +270,7 @@ class Registry:
                 continue
             if known is not None and is_ours(known):
                 known.factory = load_class(builtin).configured(self._settings)
-            elif known is None and any(name.startswith(prefix) for name in settings):
+            elif known is None and builtin.extra is None and _begins(prefix, settings):
                 self._load_builtin(builtin)
 
     def clear_config(self) -> None:
@@ -281,3 +282,7 @@ class Registry:
         for entry in self._entries.values():
             entry.around.clear()
         self.configure({})
+
+
+def _begins(prefix: str, settings: Mapping[str, Any]) -> bool:
+    return any(name.startswith(prefix) for name in settings)

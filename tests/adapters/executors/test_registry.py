@@ -21,7 +21,7 @@ from tests.adapters.executors.calls import call, error, raw, result
 
 BUILT_IN = [
     "aggregate_results_executor", "apflow_api_executor", "command_executor", "rest_executor", "signal",
-    "system_info_executor", "wait",
+    "system_info_executor", "wait", "websocket_executor",
 ]  # fmt: skip
 
 
@@ -267,7 +267,9 @@ def test_importing_the_executors_imports_nothing_heavy() -> None:
         "for id in r.ids(): r.kind(id)\n"
         "assert r.violations('a', Raw(b'{}'), {}) == ()\n"
         'assert r.schema_faults(Raw(b\'{"input_schema": {"type": "object"}}\')) == ()\n'
-        "heavy = {'jsonschema', 'pydantic', 'importlib.metadata', 'referencing'}\n"
+        "r.configure({'APFLOW_PRIVATE_TARGETS': (), 'APFLOW_COMMAND_ENABLED': False})\n"
+        "heavy = {'jsonschema', 'pydantic', 'importlib.metadata', 'referencing',\n"
+        "         'grpc', 'httpx', 'websockets'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run(
