@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -39,8 +40,9 @@ _FAULTS: Final = {
     1007: "the target sent text that is no UTF-8",
     1009: "the target sent a message that is larger than 1 MiB",
 }
-_silent = logging.Logger("websocket", logging.CRITICAL + 1)
-"""The library writes headers and messages into its log when that is set to debug."""
+_silent = logging.getLogger(f"{__name__}.library")
+"""The library would write headers and messages into its log."""
+_silent.setLevel(logging.CRITICAL + 1)
 
 
 class Refused(TransientError):
@@ -142,13 +144,13 @@ class WebsocketExecutor(BaseTask):
 
     async def _open(self, talk: Talk) -> ClientConnection:
         sock = await dial(self.judge, talk.host, talk.port)
-        more = {"ssl": self.tls} if talk.secure and self.tls is not None else {}
+        tls = (self.tls or _usual_tls()) if talk.secure else None
         try:
             return await _Connect(
                 talk.url, sock=sock, proxy=None, compression=None, logger=_silent,
                 additional_headers=talk.headers, subprotocols=talk.subprotocols,
                 origin=talk.origin, max_size=MAX_MESSAGE, open_timeout=None,
-                ping_interval=KEEPALIVE, ping_timeout=KEEPALIVE, close_timeout=10, **more,
+                ping_interval=KEEPALIVE, ping_timeout=KEEPALIVE, close_timeout=10, ssl=tls,
             )  # fmt: skip
         except BaseException as error:
             sock.close()
@@ -165,7 +167,7 @@ class WebsocketExecutor(BaseTask):
                 if talk.several:
                     await self.context.progress(talk.fraction(received), f"{received.count} came")
             await sending
-            await connection.close()
+            await _close(connection, 1000)
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
@@ -204,16 +206,34 @@ class WebsocketExecutor(BaseTask):
         return found if accepted else found | {"error": why}
 
 
+@cache
+def _usual_tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
 async def _send(connection: ClientConnection, messages: Sequence[str]) -> None:
     for message in messages:
         await connection.send(message)
+
+
+async def _close(connection: ClientConnection, code: int) -> None:
+    """Says goodbye, and hears out what the server says before it answers that."""
+    closing = asyncio.create_task(connection.close(code))
+    try:
+        while True:
+            await connection.recv()
+    except ConnectionClosed:
+        await closing
+    finally:
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
 
 
 async def _part(connection: ClientConnection) -> None:
     """Close what is still open, so that the server learns of it."""
     try:
         async with asyncio.timeout(PARTING):
-            await connection.close(1001)
+            await _close(connection, 1001)
     except TimeoutError:
         pass  # it will not answer; what follows does not ask it
     finally:
