@@ -13,7 +13,7 @@ from ...domain.errors import InvalidInput, StoreUnavailable
 from ..settings import Settings
 from ..stores import Store
 from ..webhook_bodies import Bodies
-from ..wiring.deliveries import deliveries_of
+from ..wiring.deliveries import check_private, deliveries_of
 
 log = logging.getLogger("aipartnerupflow.webhooks")
 
@@ -59,6 +59,12 @@ def _read(path: Path) -> bytes:
     if len(key) < SHORTEST:
         raise InvalidInput(f"{path} holds no key. Delete it, and a new one is made.")
     return key.encode()
+
+
+def check_webhooks(settings: Settings) -> None:
+    """Raises `InvalidInput` for settings with which they could not be delivered."""
+    webhook_key(settings)
+    check_private(settings.private_targets)
 
 
 @asynccontextmanager

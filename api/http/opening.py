@@ -19,7 +19,7 @@ from ..stores import Store
 from ..wiring.serving import tokens_of
 from .access import Access, Known
 from .boundary import names_of
-from .hooks import delivering
+from .hooks import check_webhooks, delivering
 from .server import Server
 
 log = logging.getLogger("aipartnerupflow.api")
@@ -63,7 +63,10 @@ def access_of(settings: Settings, store: Store, token: str | None) -> Access:
 
 
 def require_safe(settings: Settings, store: Store) -> None:
-    """Raises `InvalidInput` where strangers could reach a server that nobody guards."""
+    """Raises `InvalidInput` where strangers could reach a server that nobody guards, and where
+    webhooks would be signed with a key that may be guessed, or could not be sent.
+    """
+    check_webhooks(settings)
     if settings.host in LOOPBACK:
         return
     if settings.auth == "none":

@@ -17,6 +17,11 @@ AGENT = f"aipartnerupflow/{__version__}"
 PACE = Pace()
 
 
+def check_private(targets: Iterable[str]) -> None:
+    """Raises `InvalidInput` where one is neither a network nor a name."""
+    Guard(targets)
+
+
 @asynccontextmanager
 async def deliveries_of(
     store: Store, *, secret: bytes, private: Iterable[str], body: Body

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +23,7 @@ from aipartnerupflow.api.webhooks import hook_of_config
 from aipartnerupflow.api.wiring import deliveries
 from aipartnerupflow.api.wiring.serving import outbox_of
 from aipartnerupflow.domain.errors import InvalidInput
-from tests.support.places import until
+from tests.support.places import environment, until
 from tests.support.receivers import Receiver, Reply, Request, receiver
 from tests.support.servers import Api, Program, Work, application, chain, program, tree
 
@@ -353,3 +355,20 @@ def test_two_programs_on_one_store_tell_each_event_once(
         _wait(lambda: len(there.requests) >= len(ids))
         time.sleep(0.5)
         assert sorted(body["tree_id"] for body in told(there)) == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PRIVATE_TARGETS", "x/y"), ("WEBHOOK_SECRET", "hunter2")]
+)
+def test_a_server_does_not_start_with_settings_that_cannot_be(
+    place: Path, name: str, value: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "aipartnerupflow", "serve", "--port", "0"], cwd=place,
+        env=environment(place) | {f"APFLOW_{name}": value}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert name.lower() in done.stderr
+    assert "Traceback" not in done.stderr
+    assert value not in done.stderr
