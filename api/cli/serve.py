@@ -1,14 +1,13 @@
 """`apflow serve`: the HTTP server, with the engine in it."""
 
 import asyncio
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from ...domain.errors import ApflowError, InvalidInput, StoreUnavailable
-from ..state import SERVER_FILE as SERVER_FILE
+from ...domain.errors import ApflowError, InvalidInput
+from ..state import Record, Running
 from .console import Console
 from .desk import Desk, settle_in
 
@@ -59,36 +58,21 @@ class _Record:
     """Tells people and other commands where the server is, as long as it runs."""
 
     def __init__(self, folder: Path, console: Console, desk: Desk) -> None:
-        self._path = folder / SERVER_FILE
+        self._folder = folder
         self._console = console
         self._desk = desk
-        self._written = False
+        self._record: Record | None = None
 
     def begin(self, url: str) -> None:
         """It answers from here on."""
-        known = {"url": url, "pid": os.getpid(), "store": self._desk.identity}
-        temporary = self._path.with_suffix(f".{os.getpid()}")
-        try:
-            temporary.write_text(json.dumps(known) + "\n")
-            os.replace(temporary, self._path)
-        except OSError as error:
-            raise StoreUnavailable(f"{self._path} cannot be written: {error.strerror}") from error
-        self._written = True
+        running = Running(url, os.getpid(), self._desk.identity)
+        self._record = Record(self._folder, running)
         if self._console.json:
-            self._console.document(known)
+            self._console.document(running)
             self._console.flush()
         self._console.say(f"serving {self._desk.place} on {url}; docs at {url}/docs")
 
     def end(self) -> None:
-        """It does not answer any more. Another server's record is left alone."""
-        if self._written and _pid_in(self._path) == os.getpid():
-            self._path.unlink(missing_ok=True)
-
-
-def _pid_in(path: Path) -> int | None:
-    try:
-        found: Any = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    pid = found.get("pid") if isinstance(found, dict) else None
-    return pid if isinstance(pid, int) else None
+        """It does not answer any more."""
+        if self._record is not None:
+            self._record.end()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aipartnerupflow.api.cli.serve import SERVER_FILE
+from aipartnerupflow.api.state import Record, Running
 from tests.api.cli.conftest import Apflow
 from tests.api.cli.programs import Done, end, end_all, start, until, until_calls, write_tree
 from tests.api.cli.test_main import on_a_terminal
@@ -264,9 +264,9 @@ def test_a_record_whose_server_does_not_answer_counts_for_nothing(
 ) -> None:
     assert apflow("demo").code == 0
     store = os.path.realpath("state/apflow.db")
-    known = {"url": "http://127.0.0.1:9", "pid": os.getpid(), "store": store}
-    (jobs / "state" / SERVER_FILE).write_text(json.dumps(known))
+    record = Record(jobs / "state", Running("http://127.0.0.1:9", os.getpid(), store))
     assert "completed" in apflow("list").out
+    record.end()
 
 
 def test_what_was_submitted_without_a_server_waits_for_an_engine(
