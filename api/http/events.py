@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["events"])
 
 LARGEST = 2**53
+Until = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        description="Nothing behind this time (RFC 3339).",
+        json_schema_extra=DATE_TIME,
+    ),
+]
 
 
 @router.get(
@@ -46,14 +54,7 @@ async def list_events(
     at_version: Annotated[
         int | None, Query(ge=1, le=LARGEST, description="Nothing behind this version.")
     ] = None,
-    at: Annotated[
-        str | None,
-        Query(
-            max_length=40,
-            description="Nothing behind this time (RFC 3339).",
-            json_schema_extra=DATE_TIME,
-        ),
-    ] = None,
+    at: Until = None,
     limit: Limit = 100,
 ) -> Response:
     """Each event has a `version`, dense from 1 in its tree, and a `position` in the whole store.
