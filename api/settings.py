@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """Webhooks are signed with it; without one, with a key made in the state directory."""
     private_targets: tuple[str, ...] = ()
     """Networks (CIDR) or names that are not public, and that tasks and webhooks may reach."""
+    mcp_servers: Mapping[str, Mapping[str, Any]] = {}
+    """MCP servers that tasks may name: the program of each."""
     secrets: Mapping[str, Mapping[str, Any]] = {}
     """What tasks may name as ``$secret``: where it lies, and who may have it."""
     server_url: str | None = None
@@ -168,6 +170,7 @@ class Settings(BaseSettings):
             "APFLOW_DOCKER_ROOTS": self.docker_roots,
             "APFLOW_DOCKER_NETWORKS": self.docker_networks,
             "APFLOW_DOCKER_IMAGES": self.docker_images,
+            "APFLOW_MCP_SERVERS": self.mcp_servers,
             "APFLOW_SECRETS": self.secrets,
             "APFLOW_PRIVATE_TARGETS": self.private_targets,
             "APFLOW_DEMO_SLEEP_SCALE": self.demo_sleep_scale,

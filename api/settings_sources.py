@@ -30,7 +30,7 @@ KEYS: Final = (
     "docker_networks", "docker_images",
     "demo_sleep_scale",
     "host", "port", "allowed_hosts", "auth", "jwt_secret", "jwt_audience", "max_streams",
-    "webhook_secret", "private_targets", "secrets", "server_url", "server_token",
+    "webhook_secret", "private_targets", "mcp_servers", "secrets", "server_url", "server_token",
 )  # fmt: skip
 OPERATOR_ONLY: Final = frozenset(KEYS) - {"database_url", "durability", "port"}
 """Not taken from files of the working directory. Secrets lie in the state directory."""
@@ -48,6 +48,8 @@ LISTS: Final = (
     "ssh_key_roots", "docker_roots", "docker_networks", "docker_images",
 )  # fmt: skip
 """Comma between, in the environment."""
+TABLES: Final = ("mcp_servers", "secrets")
+"""Not in the environment at all."""
 _SCHEMES: Final = ("sqlite", "postgresql", "postgres", "memory")
 
 
@@ -175,8 +177,8 @@ def _did_you_mean(names: Iterable[str]) -> str:
 def _from_text(key: str, text: str, variable: str) -> Any:
     if key in LISTS:
         return [name.strip() for name in text.split(",") if name.strip()]
-    if key == "secrets":
-        raise InvalidInput(f"{variable}: secrets are listed in {CONFIG}, under [secrets.NAME]")
+    if key in TABLES:
+        raise InvalidInput(f"{variable}: {key} stands in {CONFIG} only, under [{key}.NAME]")
     if key == "command_allow":
         try:
             return msgspec.json.decode(text)

@@ -12,10 +12,11 @@ import msgspec
 from ...domain.errors import InvalidInput
 from ..net.http import Answer, Http
 from ..net.sse import ServerEvent, read_events
+from ..net.waits import retry_after
 from .base import Inputs
 from .context import Context
 from .errors import TransientError
-from .rest import TRANSIENT, check_headers, retry_after
+from .http_rules import TRANSIENT, check_headers
 from .secrets import SecretText, holds_secret, require_for
 
 SECONDS: Final = 30.0
@@ -140,7 +141,7 @@ def judge(answer: Answer) -> None:
     """Raises `Away` for what passes by itself, `RemoteRefused` for every other refusal."""
     status = answer.status
     if status in TRANSIENT or (status == CONFLICT and "retry-after" in answer.headers):
-        raise Away(f"the other instance answered {status}", retry_after(answer))
+        raise Away(f"the other instance answered {status}", retry_after(answer.headers))
     if not 200 <= status < 300:
         raise RemoteRefused(f"the other instance answered {status}{_detail(answer)}", status)
 

@@ -11,7 +11,7 @@ from ..net.http import Answer, Unanswered
 from ..net.sse import ServerEvent
 from .apflow_remote import Away, Patience, Remote, RemoteRefused, decoded, judge, outgoing
 from .base import Inputs
-from .rest import TRANSIENT
+from .http_rules import TRANSIENT
 
 EXECUTE: Final = "tasks.execute"
 READS: Final = frozenset(

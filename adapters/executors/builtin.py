@@ -34,6 +34,11 @@ BUILTIN: Final = (
         settings="APFLOW_COMMAND_",
     ),
     Builtin(
+        Kind("mcp_executor", properties=()),
+        ".mcp:McpExecutor",
+        settings="APFLOW_MCP_",
+    ),
+    Builtin(
         Kind("rest_executor", properties=()),
         ".rest:RestExecutor",
         settings="APFLOW_PRIVATE_",

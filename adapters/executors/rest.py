@@ -1,9 +1,7 @@
 """HTTP requests to other services."""
 
 import base64
-import re
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -12,9 +10,11 @@ import msgspec
 from ...domain.errors import InvalidInput
 from ..net.guard import Guard
 from ..net.http import MAX_REDIRECTS, Answer, Http, multipart
+from ..net.waits import retry_after
 from .base import BaseTask, Inputs
 from .context import Context
 from .errors import TransientError
+from .http_rules import TRANSIENT, check_headers
 from .rest_schemas import INPUTS, METHODS, OUTPUTS
 from .secrets import holds_secret, require_for
 
@@ -24,12 +24,6 @@ MAX_BODY: Final = 10 << 20
 """Bytes of an answer that are kept; base64 of that many still fits into a result."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """RFC 9110, section 9.2.2: methods that do the same when they are repeated."""
-RESERVED: Final = frozenset(
-    {"connection", "content-length", "host", "transfer-encoding", "upgrade", "keep-alive", "te"}
-)
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8192}")
-TRANSIENT: Final = frozenset({429, 502, 503, 504})
 _TEXT: Final = ("text/", "application/json", "application/xml", "application/x-www-form-urlencoded")
 
 
@@ -118,7 +112,7 @@ class RestExecutor(BaseTask):
     def _result(self, method: str, answer: Answer) -> dict[str, Any]:
         good = 200 <= answer.status < 300 or answer.status in self.context.accept
         if answer.status in TRANSIENT and not good:
-            raise Refused(f"the target answered {answer.status}", retry_after(answer))
+            raise Refused(f"the target answered {answer.status}", retry_after(answer.headers))
         result: dict[str, Any] = {
             "success": good, "status_code": answer.status, "url": _without_query(answer.url),
             "headers": answer.headers, "method": method,
@@ -203,15 +197,6 @@ class _Request:
             self.headers["Content-Type"] = kind
 
 
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Raises `InvalidInput`, without repeating a value."""
-    for name, value in headers.items():
-        if name.lower() in RESERVED:
-            raise InvalidInput(f"the header {name} is not yours to set: it follows from the rest")
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise InvalidInput("a header has a name or a value that HTTP cannot carry")
-
-
 def _text(auth: Mapping[str, Any], name: str) -> str:
     value = auth.get(name)
     if not isinstance(value, str):
@@ -231,16 +216,3 @@ def _timeout(inputs: Inputs) -> float:
 def _without_query(url: str) -> str:
     """Queries may hold keys."""
     return urlunsplit(urlsplit(url)._replace(query=""))
-
-
-def retry_after(answer: Answer) -> float | None:
-    """Seconds (RFC 9110, section 10.2.3: a number, or a date, which counts from theirs)."""
-    said = answer.headers.get("retry-after", "")
-    if said.isascii() and said.isdigit():
-        return float(said[:9])
-    try:
-        then = parsedate_to_datetime(said)
-        now = parsedate_to_datetime(answer.headers.get("date", ""))
-        return max((then - now).total_seconds(), 0.0)
-    except (TypeError, ValueError):
-        return None

@@ -1,0 +1,164 @@
+"""A program that is talked to in lines, in a process group of its own that ends with the talk."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from .mcp_operations import MAX_MESSAGE, NotUnderstood, ServerGone
+
+MAX_SAID: Final = 8 * 1024
+"""Bytes of stderr that are kept: its end."""
+LEAVE: Final = 1.0
+"""Seconds for a program to go by itself, and once more after SIGTERM."""
+_CHUNK: Final = 64 * 1024
+
+
+class Child:
+    """Started by `start`; `end` it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, out: "_Pipe", err: "_Pipe") -> None:
+        self._process = process
+        self._out, self._err = out, err
+        self._said = bytearray()
+        self._listening = asyncio.create_task(self._listen())
+
+    @classmethod
+    async def start(cls, argv: Sequence[str], env: Mapping[str, str], cwd: str) -> "Child":
+        """Raises OSError where it cannot start."""
+        loop = asyncio.get_running_loop()
+        out, err = _Pipe(), _Pipe()
+        try:
+            process = await _started(argv, env, cwd, out.inner, err.inner)
+        except BaseException:
+            out.drop()
+            err.drop()
+            raise
+        out.close_inner()
+        err.close_inner()
+        await out.open(loop)
+        await err.open(loop)
+        return cls(process, out, err)
+
+    @property
+    def pid(self) -> int:
+        """The process, and its group."""
+        return self._process.pid
+
+    @property
+    def said(self) -> str:
+        """The end of what it wrote to stderr."""
+        return self._said.decode("utf-8", "replace").strip()
+
+    async def send(self, line: bytes) -> None:
+        """Raises `ServerGone`."""
+        stdin = self._process.stdin
+        assert stdin is not None
+        try:
+            stdin.write(line + b"\n")
+            await stdin.drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise await self.gone() from error
+
+    async def line(self) -> bytes:
+        """The next one. Raises `ServerGone` at its end, `NotUnderstood` where it is too long."""
+        try:
+            line = await self._out.reader.readline()
+        except ValueError as error:
+            text = f"the server sends a message longer than the {MAX_MESSAGE} bytes that are read"
+            raise NotUnderstood(text) from error
+        if not line.endswith(b"\n"):
+            raise await self.gone()
+        return line
+
+    async def gone(self) -> ServerGone:
+        """Why there is no more to be had of it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE):
+                await self._process.wait()
+                await asyncio.shield(self._listening)
+        code = self._process.returncode
+        how = "closed its output" if code is None else f"ended with {code}"
+        return ServerGone(f"the server {how}" + (f"; it said: {self.said}" if self.said else ""))
+
+    async def end(self) -> None:
+        """It and all of its group are gone after this."""
+        try:
+            stdin = self._process.stdin
+            assert stdin is not None
+            stdin.close()
+            if not await self._left():
+                _signal(self.pid, signal.SIGTERM)
+                await self._left()
+        finally:
+            _signal(self.pid, signal.SIGKILL)
+            await self._process.wait()
+            self._listening.cancel()
+            await asyncio.wait({self._listening})
+            self._out.close()
+            self._err.close()
+
+    async def _left(self) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE):
+                await self._process.wait()
+        return self._process.returncode is not None
+
+    async def _listen(self) -> None:
+        while chunk := await self._err.reader.read(_CHUNK):
+            self._said += chunk
+            del self._said[:-MAX_SAID]
+
+
+class _Pipe:
+    """A pipe of which the program gets one end. Held apart from the process: whoever inherits it
+    does not hold up the end of the process.
+    """
+
+    def __init__(self) -> None:
+        self._outer, self.inner = os.pipe()
+        self.reader = asyncio.StreamReader(limit=MAX_MESSAGE)
+        self._transport: asyncio.ReadTransport | None = None
+
+    def close_inner(self) -> None:
+        os.close(self.inner)
+
+    def drop(self) -> None:
+        """It was never opened."""
+        os.close(self._outer)
+        os.close(self.inner)
+
+    async def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        file = os.fdopen(self._outer, "rb", buffering=0)
+        protocol = asyncio.StreamReaderProtocol(self.reader, loop=loop)
+        self._transport, _ = await loop.connect_read_pipe(lambda: protocol, file)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+async def _started(
+    argv: Sequence[str], env: Mapping[str, str], cwd: str, out: int, err: int
+) -> asyncio.subprocess.Process:
+    """A cancellation in between ends the whole group too."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.PIPE, stdout=out, stderr=err, env=env, cwd=cwd,
+            start_new_session=True,
+        )
+    )  # fmt: skip
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        _signal(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # gone; macOS: only zombies are left
+        os.killpg(group, number)
