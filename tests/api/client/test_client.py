@@ -272,6 +272,31 @@ def test_reads_and_submissions_wait_for_a_server_that_is_busy() -> None:
         assert refused.value.status == 503
 
 
+def said(status: int, body: bytes, media: bytes = b"application/json") -> bytes:
+    """An answer, whole."""
+    head = b"HTTP/1.1 %d x\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    return head % (status, media, len(body)) + body
+
+
+STATE = b'{"id":"c","tree_id":"x","name":"pause","at":"t","state":"%b","version":%b,"detail":%b}'
+ASKED = said(202, b'{"id":"x","command":"/v1/commands/c"}')
+OPEN = said(200, STATE % (b"open", b"null", b"null"))
+
+
+def test_a_command_that_another_engine_carries_out_is_waited_for() -> None:
+    done = said(200, STATE % (b"done", b"7", b"null"))
+    with saying([ASKED, OPEN, done]) as server, Client(server, "x", patience=10) as client:
+        accepted = client.pause("x")
+        assert (accepted.version, accepted.command) == (7, None)
+    refused = said(200, STATE % (b"refused", b"null", b'"it has settled"'))
+    for answers, error, told in (
+        ([ASKED, refused], InvalidTransition, "it has settled"),
+        ([ASKED, *[OPEN] * 9], TimedOut, "will be carried out"),
+    ):
+        with saying(answers) as server, Client(server, "x", patience=0.3) as client:
+            pytest.raises(error, client.pause, "x").match(told)
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(413, InvalidInput), (409, InvalidTransition), (401, Unauthenticated), (500, ProblemError)],
@@ -280,10 +305,7 @@ def test_a_kind_of_problem_that_is_not_known_is_told_by_its_status(
     status: int, kind: type[Exception]
 ) -> None:
     body = b'{"type":"/docs/problems/new","title":"t","detail":"d"}'
-    answer = (
-        b"HTTP/1.1 %d x\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"
-        b"Connection: close\r\n\r\n%b" % (status, len(body), body)
-    )
+    answer = said(status, body, b"application/problem+json")
     with saying([answer]) as server, Client(server, "x") as client:
         with pytest.raises(kind) as refused:
             client.tree("x")
