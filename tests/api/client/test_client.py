@@ -293,8 +293,12 @@ def test_a_command_that_another_engine_carries_out_is_waited_for() -> None:
         ([ASKED, refused], InvalidTransition, "it has settled"),
         ([ASKED, *[OPEN] * 9], TimedOut, "will be carried out"),
     ):
-        with saying(answers) as server, Client(server, "x", patience=0.3) as client:
-            pytest.raises(error, client.pause, "x").match(told)
+        with (
+            saying(answers) as server,
+            Client(server, "x", patience=0.3) as client,
+            pytest.raises(error, match=told),
+        ):
+            client.pause("x")
 
 
 @pytest.mark.parametrize(
