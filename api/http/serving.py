@@ -4,7 +4,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from ipaddress import ip_address
-from ipaddress import ip_address
 from pathlib import Path
 from socket import socket
 from typing import Any, Final
@@ -80,16 +79,6 @@ def _url(listening: socket, host: str) -> str:
     port = listening.getsockname()[1]
     host = _from_here(host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _from_here(host: str) -> str:
-    """A server that listens on every address is called by the loopback one."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    loopback = "127.0.0.1" if address.version == 4 else "::1"
-    return loopback if address.is_unspecified else host
 
 
 def _from_here(host: str) -> str:
