@@ -23,7 +23,7 @@ from ..documents import (
 )
 from ..encoding import as_json
 from ..told import Event, event_of
-from .requests import (
+from .building import (
     JSON,
     commanding,
     get,
