@@ -481,14 +481,15 @@ def attack(server: Threaded, stop: threading.Event, number: int) -> None:
                 packed = (b"Content-Encoding: gzip", b"Content-Length: %d" % len(bomb))
                 client.send(client.head(b"POST /v1/trees", *packed) + bomb)
             case 3:
-                length = b"Content-Length: %d" % len(deep)
-                client.send(client.head(b"POST /v1/trees", length) + deep)
+                fields = (b"Connection: close", b"Content-Length: %d" % len(deep))
+                client.send(client.head(b"POST /v1/trees", *fields) + deep)
             case 4:
                 client.send(b"\x00\xff" * 5_000)
             case 5:
                 client.drip(client.head(b"GET /livez"), pause=0.01)
             case _:
-                client.send(client.head(b"GET /v1/trees?limit=x") * 50)
+                last = client.head(b"GET /livez", b"Connection: close")
+                client.send(client.head(b"GET /v1/trees?limit=x") * 50 + last)
 
     while not stop.is_set():
         with suppress(OSError), raw(server) as client:
