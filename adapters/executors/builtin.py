@@ -45,6 +45,12 @@ BUILTIN: Final = (
         extra="http",
     ),
     Builtin(
+        Kind("ssh_executor", properties=(), reattaches=True),
+        ".ssh:SshExecutor",
+        settings="APFLOW_SSH_",
+        extra="ssh",
+    ),
+    Builtin(
         Kind("system_info_executor", properties=("resource", "timeout")),
         ".system_info:SystemInfoExecutor",
     ),

@@ -14,6 +14,8 @@ from typing import Final
 
 FOLDER: Final = ".local/state/apflow/ssh"
 """Below the home of the user on the far side."""
+MARK: Final = "apflow-begins"
+"""The line on each stream after which ours begins: the user's shell may greet before it."""
 WHOLE: Final = "# whole"
 """The last line of what is sent: without it the connection broke off, and nothing is run."""
 
@@ -36,6 +38,9 @@ ours() {
   [ -n "$g" ] && [ "$b" = "$(boot)" ] || return 1
   n=$(born "$g"); [ -z "$n" ] || [ "$n" = "$s" ] || return 1
   kill -0 "-$g" 2>/dev/null
+}
+alive() {
+  ours && kill -0 "$g" 2>/dev/null && [ "$(cut -d" " -f3 "/proc/$g/stat" 2>/dev/null)" != Z ]
 }
 """
 
@@ -71,7 +76,7 @@ cat >"$d/script"
   kill -USR1 $$
 } >/dev/null 2>&1 </dev/null &
 job=$!
-echo $$ >&2
+echo @MARK@; echo @MARK@ >&2
 while :; do
   last=; kill -0 $job 2>/dev/null || last=1; [ ! -f "$d/code" ] || last=1
   [ -n "$deaf" ] || both
@@ -81,8 +86,10 @@ done
 """
 
 FOLLOW: Final = """
+echo @MARK@; echo @MARK@ >&2
+[ -d "$d" ] || exit @LOST@
 while :; do
-  last=; ours || last=1; [ ! -f "$d/code" ] || last=1
+  last=; alive || last=1; [ ! -f "$d/code" ] || last=1
   both
   if [ -n "$last" ]; then [ -f "$d/code" ] && exit 0; exit @LOST@; fi
   [ -z "$deaf" ] || exit 1
@@ -91,17 +98,23 @@ done
 """
 
 LOOK: Final = """
-if [ -f "$d/code" ]; then echo ended; elif ours; then echo $g; else rm -rf "$d"; fi
+echo @MARK@
+if [ -f "$d/code" ]; then echo ended; exit; fi
+if alive; then echo $g; exit; fi
+! ours || kill -KILL "-$g"
+rm -rf "$d"
 """
-"""Says whether there is anything to follow; what is left of a command that was lost goes."""
+"""Says whether there is anything to follow; what is left of a command that was lost is ended."""
 
 FINISH: Final = """
+echo @MARK@
 cat "$d/code" && rm -rf "$d"
 """
 
 END: Final = """
 umask 077
-if mkdir -p "${d%/*}" && mkdir "$d" 2>/dev/null; then exit 0; fi
+echo @MARK@
+[ -n "$2" ] || { mkdir -p "${d%/*}" && mkdir "$d" 2>/dev/null && exit 0; }
 i=0
 if ours; then
   kill -TERM "-$g"
@@ -110,13 +123,15 @@ if ours; then
 fi
 rm -rf "$d"
 """
-"""Ends the whole group. Where nothing has begun yet the folder is made, so that nothing can."""
+"""Ends the whole group. Unless it is said that the command has begun, a folder that is not there is
+made, so that what is still on its way to `START` is not run.
+"""
 
 
 def line(script: str, *words: object) -> str:
     """A script as the command of a channel, for whatever shell the user has there."""
     text = _COMMON + (_SENDING if script in (START, FOLLOW) else "") + script
-    for name in ("NO_GROUP", "LOST", "TAKEN", "BROKEN_OFF", "FLOODED", "FOLDER", "WHOLE"):
+    for name in ("NO_GROUP", "LOST", "TAKEN", "BROKEN_OFF", "FLOODED", "FOLDER", "MARK", "WHOLE"):
         text = text.replace(f"@{name}@", str(globals()[name]))
     return f"exec sh -c {shlex.quote(text)} apflow {shlex.join(map(str, words))}"
 

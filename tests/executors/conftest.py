@@ -11,16 +11,26 @@ from tests.executors.cases_apflow import ApflowApiCase
 from tests.executors.cases_command import CommandCase
 from tests.executors.cases_http import RestCase
 from tests.executors.cases_mcp import McpHttpCase, McpStdioCase
+from tests.executors.cases_ssh import OpenSshCase, SshCase
 from tests.executors.cases_websocket import WebsocketCase
 from tests.support.executor_cases import CANARY, Case
 from tests.support.places import executors, place
 
 __all__ = ["executors", "place"]
 
-CASES: Sequence[type[Case]] = (ApflowApiCase, CommandCase, McpHttpCase, McpStdioCase, RestCase, WebsocketCase)
+CASES: Sequence[type[Case]] = (
+    ApflowApiCase,
+    CommandCase,
+    RestCase,
+    SshCase,
+    OpenSshCase,
+    WebsocketCase,
+    McpHttpCase,
+    McpStdioCase,
+)
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.executor)
+@pytest.fixture(params=CASES, ids=lambda case: case.label or case.executor)
 def case(
     request: pytest.FixtureRequest, place: Path, executors: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Case]:

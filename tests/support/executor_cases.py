@@ -22,6 +22,8 @@ class Case(ABC):
     """
 
     executor: ClassVar[str]
+    label: ClassVar[str] = ""
+    """What its tests are called after, where one executor has several cases."""
     reattaches: ClassVar[bool] = False
     """After a crash the work is found again, not begun anew."""
     secret_hosts: ClassVar[tuple[str, ...]] = ()

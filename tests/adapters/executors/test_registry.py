@@ -21,7 +21,8 @@ from tests.adapters.executors.calls import call, error, raw, result
 
 BUILT_IN = [
     "aggregate_results_executor", "apflow_api_executor", "command_executor", "mcp_executor",
-    "rest_executor", "signal", "system_info_executor", "wait", "websocket_executor",
+    "rest_executor", "signal", "ssh_executor", "system_info_executor", "wait",
+    "websocket_executor",
 ]  # fmt: skip
 
 
