@@ -182,7 +182,10 @@ class Threaded:
     def client(self, token: str | None = None, **more: Any) -> httpx.Client:
         """A client with the token of the first start, or another."""
         return httpx.Client(
-            base_url=self.url, headers=bearer(token or self.token), timeout=SECONDS, **more
+            base_url=self.url,
+            headers=bearer(token or self.token),
+            timeout=SECONDS,
+            **{"verify": False, **more},
         )
 
     def _run(self) -> None:
@@ -282,7 +285,9 @@ class Program:
     def client(self, **more: Any) -> httpx.Client:
         """A client with that token."""
         return httpx.Client(
-            base_url=self.url, headers=bearer(self.token), **{"timeout": SECONDS, **more}
+            base_url=self.url,
+            headers=bearer(self.token),
+            **{"timeout": SECONDS, "verify": False, **more},
         )
 
     def kill(self) -> None:

@@ -44,7 +44,7 @@ class Watcher(threading.Thread):
                     self.seen.append(seen)
                     if seen.event == SETTLED:
                         return
-            time.sleep(0.01)
+            time.sleep(0.05)
 
     @property
     def ids(self) -> list[int]:
