@@ -154,6 +154,11 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         if (scope := getattr(self, "scope", None)) is not None:
             scope["apflow.last_words"] = self.last_words
 
+    async def send(self, message: Any) -> None:
+        """A refusal is an answer, too: uvicorn would complain that there was none."""
+        await super().send(message)
+        self.handshake_complete = self.handshake_complete or self.close_sent
+
     def last_words(self, code: int, reason: str) -> None:
         """See `BoundedProtocol.last_words`."""
         if self.close_sent or self.transport.is_closing():

@@ -224,6 +224,29 @@ def test_a_websocket_that_asks_wrongly_is_refused(socket_server: Threaded, query
         assert answer.status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("path", "authorised", "status"),
+    [("/v1/ws", False, 401), ("/v1/ws?types=x", True, 422), ("/v1/trees/none/ws", True, 404)],
+)
+def test_a_refused_websocket_is_told_why_and_the_log_says_nothing_of_it(
+    socket_server: Threaded,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    authorised: bool,
+    status: int,
+) -> None:
+    headers = bearer(socket_server.token if authorised else None)
+    url = socket_server.url.replace("http:", "ws:") + path
+    with pytest.raises(InvalidStatus) as refused_, connect(url, additional_headers=headers):
+        pass
+    answer = refused_.value.response
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.body is not None
+    assert json.loads(answer.body)["status"] == status
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 30, "\uff11"])
 def test_a_last_event_id_that_is_none_is_refused(socket_server: Threaded, last: str) -> None:
     id = submit(socket_server, tree("a"))
