@@ -39,6 +39,12 @@ BUILTIN: Final = (
         settings="APFLOW_MCP_",
     ),
     Builtin(
+        Kind("grpc_executor", properties=()),
+        ".grpc_call:GrpcExecutor",
+        settings="APFLOW_PRIVATE_",
+        extra="grpc",
+    ),
+    Builtin(
         Kind("rest_executor", properties=()),
         ".rest:RestExecutor",
         settings="APFLOW_PRIVATE_",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.executors.cases_apflow import ApflowApiCase
 from tests.executors.cases_command import CommandCase
+from tests.executors.cases_grpc import GrpcCase
 from tests.executors.cases_http import RestCase
 from tests.executors.cases_mcp import McpHttpCase, McpStdioCase
 from tests.executors.cases_ssh import OpenSshCase, SshCase
@@ -21,6 +22,7 @@ __all__ = ["executors", "place"]
 CASES: Sequence[type[Case]] = (
     ApflowApiCase,
     CommandCase,
+    GrpcCase,
     RestCase,
     SshCase,
     OpenSshCase,

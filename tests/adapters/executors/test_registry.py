@@ -20,8 +20,8 @@ from aipartnerupflow.engine.ports import Executors
 from tests.adapters.executors.calls import call, error, raw, result
 
 BUILT_IN = [
-    "aggregate_results_executor", "apflow_api_executor", "command_executor", "mcp_executor",
-    "rest_executor", "signal", "ssh_executor", "system_info_executor", "wait",
+    "aggregate_results_executor", "apflow_api_executor", "command_executor", "grpc_executor",
+    "mcp_executor", "rest_executor", "signal", "ssh_executor", "system_info_executor", "wait",
     "websocket_executor",
 ]  # fmt: skip
 
