@@ -51,11 +51,16 @@ class RemoteCall:
         found = await (self._streamed() if self.streams else self._called(self.method, self.params))
         if not self.waits or not found["success"]:
             return found
-        self.task = _task_of(found["result"], self.params)
-        if self.task is None:
+        if self.task is None and not await self._begun(found):
             return found
-        await self.remember()
         return await self.follow()
+
+    async def _begun(self, found: dict[str, Any]) -> bool:
+        """Whether the answer names a task that can be waited for; a later look finds it."""
+        self.task = _task_of(found["result"], self.params) if found["success"] else None
+        if self.task is not None:
+            await self.remember()
+        return self.task is not None
 
     async def remember(self) -> None:
         """A look after a crash finds the same task."""
@@ -173,8 +178,8 @@ class RemoteCall:
                 async for event in events:
                     if answer is None:
                         answer = self._read(_as_answer(head, event), self.method)
-                        self.task = _task_of(answer.get("result"), params)
-                        await self.remember()
+                        if not await self._begun(answer):
+                            break
                     elif await self._last(event):
                         break
         except Unanswered:

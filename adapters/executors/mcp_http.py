@@ -149,6 +149,8 @@ def _told(error: BaseException, failure: Exception | None, seen: _Seen) -> BaseE
         match found:
             case ApflowError() | Busy():
                 return found
+            case httpx2.InvalidURL() | UnicodeError():
+                return TargetRefused("its URL is none")
             case TooLarge():
                 return NotUnderstood(str(found))
             case httpx2.ConnectError() | httpx2.ConnectTimeout():

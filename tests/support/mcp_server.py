@@ -36,7 +36,7 @@ def add(a: int, b: int) -> Sum:
 @mcp.tool()
 def echo(text: str) -> str:
     """Says it again."""
-    print("a word on stderr", file=sys.stderr)
+    sys.stderr.write("a word on stderr\n")
     return f"you said {text}"
 
 
