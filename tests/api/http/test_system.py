@@ -31,7 +31,6 @@ async def test_reasons_are_told_only_to_who_may_read(
         raise StoreUnavailable("the disk is away")
 
     monkeypatch.setattr("aipartnerupflow.api.http.system._of_store", broken)
-    monkeypatch.setattr("aipartnerupflow.api.http.system.READY_FOR", 0.0, raising=False)
     stranger = await api.nobody.get("/readyz")
     assert (stranger.status_code, stranger.json()) == (503, {"status": "degraded"})
     wrong = await api.client("not a token").get("/readyz")
@@ -40,6 +39,22 @@ async def test_reasons_are_told_only_to_who_may_read(
     assert (reader.status_code, reader.json()) == (
         503, {"status": "degraded", "reasons": ["the disk is away"]},
     )  # fmt: skip
+
+
+async def test_a_store_that_cannot_tell_who_asks_is_no_reason_to_say_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = api.user("ann", "read")
+
+    def broken(_hash: str) -> None:
+        raise StoreUnavailable("the disk is away")
+
+    monkeypatch.setattr(api.server.access, "_find", broken)
+    answer = await reader.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    closed = await reader.get("/v1/trees")
+    assert (closed.status_code, closed.json()["type"]) == (503, "/docs/problems/store-unavailable")
+    assert closed.headers["retry-after"] == "1"
 
 
 async def test_a_server_that_ends_is_not_ready_and_still_lives(api: Api) -> None:
