@@ -9,7 +9,7 @@ from typing import Final
 
 from .mcp_operations import MAX_MESSAGE, NotUnderstood, ServerGone
 
-MAX_SAID: Final = 8 * 1024
+MAX_SAID: Final = 2 * 1024
 """Bytes of stderr that are kept: its end."""
 LEAVE: Final = 1.0
 """Seconds for a program to go by itself, and once more after SIGTERM."""

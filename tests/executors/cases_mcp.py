@@ -52,10 +52,14 @@ class McpStdioCase(_McpCase):
     label = "mcp_executor over stdio"
 
     def settings(self) -> dict[str, Any]:
-        return {"mcp_servers": {"far": {"command": mcp_target.command(self.folder)}}}
+        commands = {"far": mcp_target.command(self.folder), "quick": mcp_target.quick(self.folder)}
+        return {"mcp_servers": {name: {"command": argv} for name, argv in commands.items()}}
 
     def _way(self) -> Inputs:
         return {"transport": "stdio", "server": "far"}
+
+    def hangs(self) -> Inputs:
+        return {**super().hangs(), "server": "quick"}
 
     def wrong(self) -> Sequence[Inputs]:
         hang = self.hangs()

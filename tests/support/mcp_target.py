@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Final
 
 PROGRAM: Final = str(Path(__file__).with_name("mcp_server.py"))
+QUICK: Final = str(Path(__file__).with_name("mcp_quick.py"))
 SECONDS: Final = 20.0
 
 
 def command(folder: Path) -> list[str]:
     """How the server is started over its standard streams."""
     return [sys.executable, PROGRAM, "stdio", str(folder)]
+
+
+def quick(folder: Path) -> list[str]:
+    """One that starts at once, and can only `hang`."""
+    return [sys.executable, QUICK, str(folder)]
 
 
 @contextmanager
