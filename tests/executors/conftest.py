@@ -10,6 +10,7 @@ import pytest
 from tests.executors.cases_apflow import ApflowApiCase
 from tests.executors.cases_command import CommandCase
 from tests.executors.cases_grpc import GrpcCase
+from tests.executors.cases_docker import DockerCase
 from tests.executors.cases_http import RestCase
 from tests.executors.cases_mcp import McpHttpCase, McpStdioCase
 from tests.executors.cases_ssh import OpenSshCase, SshCase
@@ -22,6 +23,7 @@ __all__ = ["executors", "place"]
 CASES: Sequence[type[Case]] = (
     ApflowApiCase,
     CommandCase,
+    DockerCase,
     GrpcCase,
     RestCase,
     SshCase,

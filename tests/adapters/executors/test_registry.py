@@ -20,9 +20,9 @@ from aipartnerupflow.engine.ports import Executors
 from tests.adapters.executors.calls import call, error, raw, result
 
 BUILT_IN = [
-    "aggregate_results_executor", "apflow_api_executor", "command_executor", "grpc_executor",
-    "mcp_executor", "rest_executor", "signal", "ssh_executor", "system_info_executor", "wait",
-    "websocket_executor",
+    "aggregate_results_executor", "apflow_api_executor", "command_executor", "docker_executor",
+    "grpc_executor", "mcp_executor", "rest_executor", "signal", "ssh_executor",
+    "system_info_executor", "wait", "websocket_executor",
 ]  # fmt: skip
 
 
