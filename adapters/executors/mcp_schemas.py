@@ -22,7 +22,7 @@ INPUTS: Final[dict[str, Any]] = {
         },
         "url": {
             "type": "string", "minLength": 1, "maxLength": 8192,
-            "description": "for http: the endpoint, such as https://tools.example.com/mcp",
+            "description": "for http, which takes the extra `mcp`: the endpoint, such as https://tools.example.com/mcp",
         },
         "headers": {
             "type": "object", "additionalProperties": {"type": "string"},
