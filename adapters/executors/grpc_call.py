@@ -119,7 +119,7 @@ class GrpcExecutor(BaseTask):
         answer = _Answer()
         channel = await line.channel()
         try:
-            types = await _types(line, channel, wish, ends - loop.time())
+            types = await _types(line, channel, wish, ends)
             method = types.method(wish.service, wish.method)
             if method.client_streaming:
                 raise InvalidInput("the method wants a stream of requests, which is not offered")
@@ -191,14 +191,14 @@ class _Answer:
             kept[name] = f"{kept[name]}, {text}" if name in kept else text
 
 
-async def _types(line: Line, channel: Any, wish: Wish, seconds: float) -> Types:
+async def _types(line: Line, channel: Any, wish: Wish, ends: float) -> Types:
     """What explains the call: the task's own descriptors, or those of the server."""
     if wish.descriptor_set is not None:
         name, files = given(wish.descriptor_set)
         return line.known(name) or line.keep(name, Types(files))
     types = line.known(wish.service)
     if types is None:
-        found = await reflected(channel, wish.service, wish.metadata, seconds)
+        found = await reflected(channel, wish.service, wish.metadata, ends)
         types = line.keep(wish.service, found)
     return types
 

@@ -19,29 +19,34 @@ Metadata = Sequence[tuple[str, str | bytes]]
 
 
 async def reflected(
-    channel: grpc.aio.Channel, service: str, metadata: Metadata, seconds: float
+    channel: grpc.aio.Channel, service: str, metadata: Metadata, ends: float
 ) -> Types:
-    """What the server says of a service. Raises `Unexplained`, and what calls raise."""
+    """What the server says of a service until ``ends``, in the loop's time.
+
+    Raises `Unexplained`, and what calls raise.
+    """
     for version in _VERSIONS:
-        path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
-        call = channel.stream_stream(
-            path, ServerReflectionRequest.SerializeToString, ServerReflectionResponse.FromString
-        )(timeout=seconds, metadata=metadata)
         try:
-            return Types(await _Asked(call).files(service))
+            return Types(await _Asked(channel, version, metadata, ends).files(service))
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 raise
-        finally:
-            call.cancel()
     raise Unexplained("the server has no reflection: give `descriptor_set`")
 
 
 class _Asked:
-    """One stream of questions."""
+    """Questions to one version, one a call: nearly always a single one is needed."""
 
-    def __init__(self, call: Any) -> None:
-        self._call = call
+    def __init__(
+        self, channel: grpc.aio.Channel, version: str, metadata: Metadata, ends: float
+    ) -> None:
+        # The method takes a stream of questions, which may as well be of one.
+        self._call = channel.unary_unary(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            ServerReflectionRequest.SerializeToString, ServerReflectionResponse.FromString,
+        )  # fmt: skip
+        self._metadata = metadata
+        self._ends = ends
         self._files: dict[str, bytes] = {}
         self._size = 0
 
@@ -59,8 +64,7 @@ class _Asked:
     async def _ask(self, question: ServerReflectionRequest) -> list[str]:
         """Keeps the files of the answer; returns the names of those that they need."""
         answer = await self._answer(question)
-        kind = answer.WhichOneof("message_response")
-        if kind == "error_response":
+        if answer.WhichOneof("message_response") == "error_response":
             raise Unexplained("the server has no service of this name, or does not explain it")
         missing: list[str] = []
         for file in answer.file_descriptor_response.file_descriptor_proto:
@@ -74,11 +78,5 @@ class _Asked:
         return missing
 
     async def _answer(self, question: ServerReflectionRequest) -> Any:
-        try:
-            await self._call.write(question)
-        except asyncio.InvalidStateError:
-            pass  # it is over already: reading says why
-        answer = await self._call.read()
-        if answer is grpc.aio.EOF:
-            raise Unexplained("the server ended its reflection without an answer")
-        return answer
+        left = max(self._ends - asyncio.get_running_loop().time(), 0.001)
+        return await self._call(question, timeout=left, metadata=self._metadata)

@@ -111,6 +111,7 @@ class GrpcTarget:
         self.remaining: list[float] = []
         self.peers: set[str] = set()
         self.reflected: list[str] = []
+        self.ended = 0
         self.cancelled = 0
         self.hanging = 0
         self.flaky = 0
@@ -123,6 +124,11 @@ class GrpcTarget:
             self.metadata.append(dict(context.invocation_metadata()))
             self.remaining.append(context.time_remaining())
             self.peers.add(context.peer())
+        context.add_callback(self._over)
+
+    def _over(self) -> None:
+        with self._lock:
+            self.ended += 1
 
     def Echo(self, request: Any, context: Any) -> Any:
         self._noted("Echo", context)
@@ -159,7 +165,8 @@ class GrpcTarget:
         over = threading.Event()
         with self._lock:
             self.hanging += 1
-        context.add_callback(over.set)
+        if not context.add_callback(over.set):
+            over.set()
         while not self.released.wait(0.02) and not over.is_set():
             pass
         with self._lock:

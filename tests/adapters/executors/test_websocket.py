@@ -91,7 +91,7 @@ async def test_a_message_is_sent_and_answered(talk: Caller, target: WebsocketTar
         "success": True, "url": f"{target.url}/echo", "message_sent": "hello",
         "wait_response": True, "response": "hello", "close_code": 1000, "close_reason": "",
     }  # fmt: skip
-    assert target.closed == [1000]
+    await until(lambda: target.closed == [1000])
 
 
 async def test_an_object_is_sent_as_json_and_json_is_read(talk: Caller) -> None:
@@ -244,8 +244,10 @@ async def test_a_timeout_counts_all_of_it_and_closes(talk: Caller, target: Webso
 async def test_an_attempt_that_is_cancelled_says_so_to_the_server(
     talk: Caller, target: WebsocketTarget
 ) -> None:
-    running = asyncio.ensure_future(talk.outcome("/hang", {}))
-    await until(lambda: target.hanging == 1)
+    port = Port()
+    more = {"message": "start", "responses": 5}
+    running = asyncio.ensure_future(talk.outcome("/jobs", more, port=port))
+    await until(lambda: len(port.progressed) == 4)
     running.cancel()
     await asyncio.wait([running])
     assert running.cancelled()
