@@ -31,7 +31,8 @@ INPUTS: Final[dict[str, Any]] = {
         },
         "tls": {
             "type": "boolean", "default": True,
-            "description": "false only for private targets that the operator allows",
+            "description": "false only for private targets that the operator allows. Whom to trust "
+            "the library knows; GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names others",
         },
         "server_name": {
             "type": "string", "maxLength": 253,

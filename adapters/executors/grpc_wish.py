@@ -16,6 +16,7 @@ from .secrets import require_for
 DEFAULT_TIMEOUT: Final = 30.0
 MAX_TIMEOUT: Final = 3600.0
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]@]+):([0-9]{1,5})")
+_HOST: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 _SYMBOL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _KEY: Final = re.compile(r"[0-9a-z_.-]{1,256}")
 _VALUE: Final = re.compile(r"[\x20-\x7e]{0,8192}")
@@ -56,7 +57,7 @@ def _target(server: str, inputs: Inputs) -> Target:
     tls, name = inputs.get("tls", True), inputs.get("server_name")
     if not isinstance(tls, bool):
         raise InvalidInput("tls is true or false")
-    if name is not None and not (isinstance(name, str) and re.fullmatch(r"[\w.:-]+", name)):
+    if name is not None and not (isinstance(name, str) and _HOST.fullmatch(name)):
         raise InvalidInput("server_name is a name, as it stands in the server's certificate")
     return Target(match[1].strip("[]"), int(match[2]), tls, None if name is None else str(name))
 
