@@ -1,7 +1,7 @@
-"""A gRPC server to be called, in threads: with reflection and health, its messages made here."""
+"""A gRPC server to be called, in threads: with reflection, its messages made here."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
@@ -14,7 +14,6 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
 )
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2 import (
     ServerReflectionRequest,
@@ -205,9 +204,11 @@ def _handlers(target: GrpcTarget) -> grpc.GenericRpcHandler:
     })  # fmt: skip
 
 
-def _explain(server: grpc.Server, target: GrpcTarget, version: str, one_by_one: bool) -> None:
+def _explain(
+    server: grpc.Server, target: GrpcTarget, version: str, services: list[str], one_by_one: bool
+) -> None:
     """Reflection as another version of it is called: the messages are the same."""
-    names = (PROBE, health.SERVICE_NAME, f"grpc.reflection.{version}.ServerReflection")
+    names = [*services, f"grpc.reflection.{version}.ServerReflection"]
     servicer = reflection.ReflectionServicer(names)
 
     def info(requests: Any, context: Any) -> Any:
@@ -233,16 +234,15 @@ def grpc_target(
     compression: grpc.Compression | None = None,
     one_by_one: bool = False,
     port: int = 0,
+    also: Callable[[grpc.Server], str] | None = None,
 ) -> Iterator[GrpcTarget]:
-    """One on 127.0.0.1, as long as the block lasts."""
+    """One on 127.0.0.1, as long as the block lasts. ``also`` adds a service and gives its name."""
     target = GrpcTarget()
     server = grpc.server(ThreadPoolExecutor(16), compression=compression)
     server.add_generic_rpc_handlers([_handlers(target)])
-    healthy = health.HealthServicer()
-    healthy.set("", health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    names = [PROBE] if also is None else [PROBE, also(server)]
     for version in versions:
-        _explain(server, target, version, one_by_one)
+        _explain(server, target, version, names, one_by_one)
     place = f"127.0.0.1:{port}"
     port = server.add_insecure_port(place) if tls is None else server.add_secure_port(place, tls)
     target.server = f"127.0.0.1:{port}"

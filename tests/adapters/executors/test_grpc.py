@@ -129,8 +129,20 @@ async def test_every_kind_of_value_goes_there_and_back(ask: Caller) -> None:
     assert found["inner"]["some_text"] == "names may be written in both ways"
 
 
-async def test_the_health_of_a_server_can_be_asked(ask: Caller) -> None:
-    found = await ask("Check", service="grpc.health.v1.Health")
+async def test_the_health_of_a_server_can_be_asked(caller: Caller) -> None:
+    health = pytest.importorskip("grpc_health.v1.health", reason="needs grpcio-health-checking")
+    stubs = pytest.importorskip("grpc_health.v1.health_pb2_grpc")
+    serving = pytest.importorskip("grpc_health.v1.health_pb2").HealthCheckResponse.SERVING
+
+    def healthy(server: grpc.Server) -> str:
+        servicer = health.HealthServicer()
+        servicer.set("", serving)
+        stubs.add_HealthServicer_to_server(servicer, server)
+        return str(health.SERVICE_NAME)
+
+    with grpc_target(also=healthy) as target:
+        caller.server = target.server
+        found = await caller("Check", service="grpc.health.v1.Health")
     assert found["response"] == {"status": "SERVING"}
 
 
