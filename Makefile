@@ -86,6 +86,7 @@ bench: $(DEV)/.stamp ## the benchmarks
 
 bench-http: $(DEV)/.stamp ## the benchmarks of the server
 	$(DEV)/bin/python benchmarks/rest.py $(BENCH_ARGS)
+	$(DEV)/bin/python benchmarks/calls.py
 
 chaos: $(DEV)/.stamp ## kills, power cuts, full disks, lost servers, simulated histories
 	$(DEV)/bin/python -m tests.chaos.run --minutes $(MINUTES) --seed $(SEED)
