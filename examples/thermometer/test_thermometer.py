@@ -23,4 +23,4 @@ class TestThermometer(ExecutorContract):
         return {"place": "cellar", "readings": 1_000_000}
 
     def running(self) -> int:
-        return Thermometer.reading
+        return int(Thermometer.reading)

@@ -67,7 +67,7 @@ def test_any_number_of_trees_come_without_a_request(handle: Handle) -> None:
 
 
 def many(handle: Handle) -> None:
-    failing = [
+    failing: list[e.AnyEvent] = [
         e.TaskStarted(at=LATER, task="failed"),
         e.TaskFailed(at=LATER, task="failed", error=ErrorInfo("Boom", "it broke")),
     ]
