@@ -39,7 +39,7 @@ ELSEWHERE: Final = frozenset({"IDEMPOTENCY_KEY", "TEST_DSN", "PG_BIN", "CREWAI_P
 """Variables with our prefix that are read, or set, by something else."""
 
 _VARIABLES: Final = {key: key.upper() for key in KEYS} | {
-    "imports": "IMPORT", "server_url": "URL", "server_token": "TOKEN",  # nosec B105 - the name of a variable
+    "imports": "IMPORT", "server_url": "URL", "server_token": "TOKEN",  # nosec B105
 }  # fmt: skip
 _BY_VARIABLE: Final = {variable: key for key, variable in _VARIABLES.items()}
 _OTHER_WORDS: Final = {"store": "database_url", "database": "database_url", "import": "imports"}
