@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from ...domain.errors import TargetRefused
 from .guard import Guard, Unresolved
+from .quiet import hush
 from .unpacking import bounded
 
 MAX_REDIRECTS: Final = 5
@@ -31,6 +32,8 @@ _SENT_ANYWHERE: Final = frozenset(
 )
 """Headers that another origin gets too: all others may be credentials."""
 _SIZES: Final = frozenset({"content-length", "host", "transfer-encoding"})
+
+hush("httpx", "httpcore")
 
 
 class Answer(Struct, frozen=True):

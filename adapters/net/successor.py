@@ -14,12 +14,15 @@ import httpx2
 
 from ...domain.errors import TargetRefused
 from .guard import Guard, Unresolved
+from .quiet import hush
 
 CONNECT: Final = 10.0
 """Seconds for one address of a target."""
 
 Look = Callable[[httpx2.Request, httpx2.Response], None]
 """Sees each answer's head before anybody else; what it raises is raised to the caller."""
+
+hush("httpx2", "httpcore2")
 
 
 class TooLarge(httpx2.TransportError):

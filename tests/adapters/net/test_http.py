@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import logging
 import socket
 import ssl
 import time
@@ -395,3 +396,12 @@ async def test_a_client_that_follows_redirects_itself_is_guarded_at_each() -> No
 
 def test_the_library_still_takes_the_transport_that_the_guard_is_put_into() -> None:
     assert hasattr(httpx.AsyncHTTPTransport(trust_env=False), "_pool")
+
+
+async def test_no_query_and_no_header_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    said = Reply(200, {"x-said": "canary-header"})
+    with caplog.at_level(logging.DEBUG), receiver(lambda request: said) as target:
+        async with calls() as http:
+            await http.call("GET", f"{target.url}/there?key=canary-query")
+    assert "/there" in caplog.text
+    assert "canary" not in caplog.text

@@ -1,6 +1,7 @@
 """The guard under clients of httpx2."""
 
 import gzip
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -63,3 +64,12 @@ async def test_a_packed_answer_is_not_taken() -> None:
             with pytest.raises(TooLarge):
                 await http.get(target.url)
     assert target.requests[0].headers["accept-encoding"] == "identity"
+
+
+async def test_no_query_and_no_header_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    said = Reply(200, {"x-said": "canary-header"})
+    with caplog.at_level(logging.DEBUG), receiver(lambda request: said) as target:
+        async with client("127.0.0.1") as http:
+            await http.get(f"{target.url}/there?key=canary-query")
+    assert "/there" in caplog.text
+    assert "canary" not in caplog.text
