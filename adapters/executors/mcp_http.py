@@ -2,10 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from logging import CRITICAL, getLogger
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx2
+import mcp
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.dispatcher import ProgressFnT
@@ -35,9 +37,19 @@ US: Final = Implementation(name="aipartnerupflow", version="1")
 _BY_STATUS: Final = (-32601, -32600, -32603)
 """Codes that the SDK makes up from statuses of HTTP."""
 
-for _name in ("mcp.client", "mcp.shared"):
-    getLogger(_name).setLevel(CRITICAL)
-"""They write whole messages, with whatever secret is in them; all that matters comes as errors."""
+SDK: Final = str(Path(mcp.__file__).parent)
+
+
+def _silence() -> None:
+    """The SDK writes whole messages, with whatever secret is in them, one part of it under a name
+    that others may have too; all that matters comes as errors.
+    """
+    for name in ("mcp.client", "mcp.shared"):
+        getLogger(name).setLevel(CRITICAL)
+    getLogger("client").addFilter(lambda record: not record.pathname.startswith(SDK))
+
+
+_silence()
 
 
 class Busy(TransientError):

@@ -110,6 +110,7 @@ class Pages:
         self._name = name
         self._items: list[Any] = []
         self._seen = 0
+        self._size = 0
         self._cut = False
 
     def add(self, page: Mapping[str, Any]) -> str | None:
@@ -119,17 +120,23 @@ class Pages:
             raise NotUnderstood(f"the server's answer has no list of {self._name}")
         self._items += found
         self._seen += 1
+        self._size += len(msgspec.json.encode(found))
         cursor = page.get("nextCursor")
         if not isinstance(cursor, str) or not cursor:
             return None
-        if self._seen >= MAX_PAGES or len(self._items) >= MAX_ITEMS:
+        if (
+            self._seen >= MAX_PAGES
+            or len(self._items) >= MAX_ITEMS
+            or self._size >= MAX_MESSAGE // 2
+        ):
             self._cut = True
             return None
         return cursor
 
     def answer(self) -> dict[str, Any]:
         """All pages as one answer."""
-        return {self._name: self._items[:MAX_ITEMS], "truncated": self._cut}
+        cut = self._cut or len(self._items) > MAX_ITEMS
+        return {self._name: self._items[:MAX_ITEMS], "truncated": cut}
 
 
 def fraction(progress: Any, total: Any) -> float | None:

@@ -28,18 +28,18 @@ class Child:
     @classmethod
     async def start(cls, argv: Sequence[str], env: Mapping[str, str], cwd: str) -> "Child":
         """Raises OSError where it cannot start."""
-        loop = asyncio.get_running_loop()
         out, err = _Pipe(), _Pipe()
         try:
+            await out.open()
+            await err.open()
             process = await _started(argv, env, cwd, out.inner, err.inner)
         except BaseException:
-            out.drop()
-            err.drop()
+            out.close()
+            err.close()
             raise
-        out.close_inner()
-        err.close_inner()
-        await out.open(loop)
-        await err.open(loop)
+        finally:
+            os.close(out.inner)
+            os.close(err.inner)
         return cls(process, out, err)
 
     @property
@@ -122,21 +122,16 @@ class _Pipe:
         self.reader = asyncio.StreamReader(limit=MAX_MESSAGE)
         self._transport: asyncio.ReadTransport | None = None
 
-    def close_inner(self) -> None:
-        os.close(self.inner)
-
-    def drop(self) -> None:
-        """It was never opened."""
-        os.close(self._outer)
-        os.close(self.inner)
-
-    async def open(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
         file = os.fdopen(self._outer, "rb", buffering=0)
         protocol = asyncio.StreamReaderProtocol(self.reader, loop=loop)
         self._transport, _ = await loop.connect_read_pipe(lambda: protocol, file)
 
     def close(self) -> None:
-        if self._transport is not None:
+        if self._transport is None:
+            os.close(self._outer)
+        else:
             self._transport.close()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.support import mcp_target
 from tests.support.http_target import http_target
 from tests.support.mcp_target import begun, http_server, running
 from tests.support.places import until
+from tests.support.receivers import Reply, Request, receiver
 
 MCP = "mcp_executor"
 
@@ -480,6 +482,81 @@ async def test_what_is_no_server_is_told(tmp_path: Path) -> None:
     with http_target() as target:
         found = await by_http((tmp_path, f"{target.url}/mcp")).refused(operation="list_tools")
     assert "TransientError" not in found.error.bases
+
+
+class Older:
+    """A server as they were before 2026: one greets it, has a session, and takes leave of it."""
+
+    def __init__(self) -> None:
+        self.methods: list[str] = []
+        self.sessions: list[str | None] = []
+        self.called, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, request: Request) -> Reply:
+        self.sessions.append(request.headers.get("mcp-session-id"))
+        if request.method != "POST":
+            return Reply(405)
+        asked = json.loads(request.body)
+        self.methods.append(asked["method"])
+        if "id" not in asked:
+            return Reply(202)
+        if asked["method"] == "server/discover":
+            return self._says(asked, error={"code": -32601, "message": "no such method"})
+        if asked["method"] == "initialize":
+            result = {
+                "protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                "serverInfo": {"name": "older", "version": "1"},
+            }  # fmt: skip
+            return self._says(asked, result=result)
+        if asked["method"] == "tools/list":
+            return self._says(asked, result={"tools": []})
+        self.called.set()
+        self.go.wait(10)
+        return self._says(asked, result={"content": [{"type": "text", "text": "done"}]})
+
+    def _says(self, asked: Any, **said: Any) -> Reply:
+        body = json.dumps({"jsonrpc": "2.0", "id": asked["id"], **said}).encode()
+        headers = {"content-type": "application/json", "mcp-session-id": "s1"}
+        return Reply(200, headers, body)
+
+
+async def test_an_older_server_is_greeted_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    older = Older()
+    older.go.set()
+    with receiver(older) as target:
+        ask = by_http((tmp_path, f"{target.url}/mcp"))
+        assert (await ask.tool("t"))["content"][0]["text"] == "done"
+    at = older.methods.index("initialize")
+    assert "tools/call" in older.methods[at:]
+    assert older.sessions[-1] == "s1"
+    assert not caplog.text
+
+
+async def test_an_older_server_is_told_of_a_cancel(tmp_path: Path) -> None:
+    older = Older()
+    with receiver(older) as target:
+        ask = by_http((tmp_path, f"{target.url}/mcp"))
+        task = asyncio.create_task(ask.outcome(operation="call_tool", tool_name="t"))
+        await until(older.called.is_set)
+        task.cancel()
+        await asyncio.wait({task})
+        older.go.set()
+    assert task.cancelled()
+    assert "notifications/cancelled" in older.methods
+
+
+def test_over_http_the_extra_is_asked_for(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "sys.modules['mcp'] = sys.modules['httpx2'] = None\n"
+        "from aipartnerupflow.adapters.executors.mcp import McpExecutor\n"
+        "inputs = {'transport': 'http', 'url': 'http://a.example', 'operation': 'list_tools'}\n"
+        "asyncio.run(McpExecutor().execute(inputs))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "pip install 'aipartnerupflow[mcp]'" in done.stderr
 
 
 # -- what it says of itself
