@@ -84,11 +84,9 @@ class DockerExecutor(BaseTask):
             raise InvalidInput(f"image is a name with tag or digest, pull is {', '.join(PULL)}")
         mounts = await asyncio.to_thread(self.policy.mounts, inputs.get("volumes") or {})
         spec = self._spec(image, inputs, mounts)
-        if pull != "never":
-            await self.policy.judge_registry(image)
         telling = Telling(self.context)
         job = self._job(inputs, telling)
-        await job.make(spec, pull)
+        await job.make(spec, pull, self.policy.judge_registry)
         return await self._result(inputs, job, telling, job.run, seconds)
 
     async def reattach(self, inputs: Inputs) -> Callable[[], Awaitable[dict[str, Any]]] | None:

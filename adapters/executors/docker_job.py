@@ -1,7 +1,7 @@
 """One container: begun, watched, ended, and found again after a crash."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, Final
 
@@ -46,10 +46,13 @@ class Job:
         self._keep = keep
         self._begun = False
 
-    async def make(self, spec: Mapping[str, Any], pull: str) -> None:
-        """Have the image there, and the container made."""
+    async def make(
+        self, spec: Mapping[str, Any], pull: str, judge: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """Have the image there, and the container made. ``judge`` sees what is to be fetched."""
         image = str(spec["Image"])
         if pull == "always" or (pull == MISSING and not await self._engine.has_image(image)):
+            await judge(image)
             await self._engine.pull(image)
         self._begun = True
         try:

@@ -115,16 +115,30 @@ END: Final = """
 umask 077
 echo @MARK@
 [ -n "$2" ] || { mkdir -p "${d%/*}" && mkdir "$d" 2>/dev/null && exit 0; }
-i=0
-if ours; then
+still() {
+  ours || return 1
+  all=$(ps -A -o pgid= -o stat= 2>/dev/null || ps -o pgid,stat 2>/dev/null) || return 0
+  [ -n "$(echo "$all" | while read -r p s; do
+    case $p$s in "${g}Z"*) ;; "$g"[!0-9]*) echo "$p" ;; esac
+  done)" ]
+}
+gone() {
+  i=0
+  while still; do
+    [ $i -lt 20 ] || return 1
+    sleep 0.1 2>/dev/null || sleep 1
+    i=$((i + 1))
+  done
+}
+if still; then
   kill -TERM "-$g"
-  while [ $i -lt 20 ] && ours; do sleep 0.1 2>/dev/null || sleep 1; i=$((i + 1)); done
-  ! ours || kill -KILL "-$g"
+  gone || { kill -KILL "-$g"; gone; }
 fi
 rm -rf "$d"
 """
-"""Ends the whole group. Unless it is said that the command has begun, a folder that is not there is
-made, so that what is still on its way to `START` is not run.
+"""Ends the whole group, and returns when it has ended. What is dead, but not yet collected by its
+parent, does not count where there is a `ps` to tell. Unless it is said that the command has begun,
+a folder that is not there is made, so that what is still on its way to `START` is not run.
 """
 
 
