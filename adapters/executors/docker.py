@@ -134,6 +134,7 @@ class DockerExecutor(BaseTask):
                 "NetworkMode": self.policy.require_network(str(inputs.get("network", NONE))),
                 "Mounts": [_mount(mount) for mount in mounts],
                 "Privileged": False, "SecurityOpt": ["no-new-privileges"], "PidsLimit": MAX_PIDS,
+                "CapDrop": ["MKNOD", "NET_RAW"],
                 "LogConfig": {"Type": "json-file", "Config": LOG_FILES}, "AutoRemove": False,
                 "RestartPolicy": {"Name": "no"}, **_limits(inputs.get("resources") or {}),
             },

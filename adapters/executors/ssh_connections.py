@@ -152,9 +152,10 @@ async def _log_in(
     login: Login, connected: socket.socket, trusted: Trusted, keys: list[asyncssh.SSHKey]
 ) -> asyncssh.SSHClientConnection:
     try:
+        # An empty list of keys would stand for those of this machine's user, None for none.
         return await asyncssh.connect(
             login.host, login.port, sock=connected, config=None, known_hosts=trusted,
-            username=login.username, client_keys=keys, client_certs=[],
+            username=login.username, client_keys=keys or None, client_certs=[],
             password=None if login.password is None else str(login.password),
             agent_path=None, agent_forwarding=False, gss_host=None, x509_trusted_certs=None,
             keepalive_interval=KEEPALIVE, login_timeout=CONNECT,

@@ -85,10 +85,14 @@ class RealEngine:
         self._client.close()
 
 
+class NotHad(Exception):
+    """Why there is no engine on this machine."""
+
+
 def _root() -> bytes:
     busybox = shutil.which("busybox")
     if busybox is None or _is_dynamic(busybox):
-        pytest.skip(f"no busybox that is linked statically, to make an image from: {HOW}")
+        raise NotHad(f"no busybox that is linked statically, to make an image from: {HOW}")
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
         tar.add(busybox, "bin/busybox")
@@ -104,9 +108,24 @@ def _is_dynamic(program: str) -> bool:
     return b"/ld-" in Path(program).read_bytes()[:4096]
 
 
-@cache
 def real_engine() -> RealEngine:
     """The engine of this run of tests. Skips the test where none can be had."""
+    had = _had()
+    if isinstance(had, NotHad):
+        pytest.skip(str(had))
+    return had
+
+
+@cache
+def _had() -> RealEngine | NotHad:
+    """Tried once."""
+    try:
+        return _found()
+    except NotHad as error:
+        return error
+
+
+def _found() -> RealEngine:
     usual = RealEngine(USUAL)
     if usual.answers():
         usual.put_image()
@@ -121,9 +140,9 @@ def real_engine() -> RealEngine:
 def _private() -> RealEngine:
     dockerd = shutil.which("dockerd", path=SBIN)
     if dockerd is None:
-        pytest.skip(f"no container engine answers at {USUAL}, and none is installed: {HOW}")
+        raise NotHad(f"no container engine answers at {USUAL}, and none is installed: {HOW}")
     if os.geteuid() != 0:
-        pytest.skip(f"no container engine answers at {USUAL}; a private one needs root")
+        raise NotHad(f"no container engine answers at {USUAL}; a private one needs root")
     folder = Path(tempfile.mkdtemp(prefix="apflow-docker-", dir="/tmp"))
     said = ""
     for driver in ("overlay2", "vfs"):
@@ -137,7 +156,7 @@ def _private() -> RealEngine:
         lines = (folder / "log").read_text().splitlines()
         said = lines[-1] if lines else "it said nothing"
     _drop(folder)
-    pytest.skip(f"dockerd does not start on this machine: {said}")
+    raise NotHad(f"dockerd does not start on this machine: {said}")
 
 
 def _start(dockerd: str, folder: Path, driver: str) -> "subprocess.Popen[bytes]":

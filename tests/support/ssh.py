@@ -193,7 +193,7 @@ SetEnv HOME={home}
 def open_ssh(folder: Path) -> Iterator[SshTarget]:
     """Debian's server, or what stands in ``PATH``."""
     if SSHD is None:
-        pytest.skip("OpenSSH's sshd is not installed: apt-get install openssh-server")
+        pytest.skip("no sshd of OpenSSH is installed: `make test-executors` does it on Debian")
     target = SshTarget(folder)
     with socket.create_server(("127.0.0.1", 0)) as free:
         target.port = free.getsockname()[1]

@@ -168,6 +168,16 @@ async def test_a_wrong_password_is_final(run: Caller) -> None:
     assert (found.error.type, is_transient(found)) == ("LoginRefused", False)
 
 
+async def test_keys_of_the_engines_own_user_are_not_offered(
+    run: Caller, target: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "engine" / ".ssh"
+    own.mkdir(parents=True)
+    (own / "id_ed25519").write_bytes(target.key_file.read_bytes())
+    monkeypatch.setenv("HOME", str(own.parent))
+    assert (await run.refused(password={"$secret": "WRONG"})).error.type == "LoginRefused"
+
+
 async def test_another_host_key_than_the_known_one_is_final(run: Caller, target: InProcess) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
     target.known_hosts.write_text(f"[127.0.0.1]:{target.port} {other}")
