@@ -16,7 +16,8 @@ INPUTS: Final[dict[str, Any]] = {
         },
         "tasks": {
             "type": "array", "items": {"type": "object"}, "minItems": 1,
-            "description": f"the tasks of a tree that is to run there; {_TREE}",
+            "description": "the tasks of a tree that is to run there, each with a key (an id "
+            f"counts as one); {_TREE}",
         },
         "tree": {
             "type": "object",

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from ...domain.errors import InvalidInput
 from ..net.http import Answer, Unanswered
 from .apflow_remote import CONFLICT, Away, Patience, Remote, RemoteRefused, decoded, judge
 
@@ -257,9 +258,21 @@ def body_of(inputs: Mapping[str, Any], tasks: Any) -> bytes:
     """What is sent, the same bytes for the same inputs."""
     if isinstance(tasks, dict):
         tasks = [tasks]
-    written = {"tasks": tasks}
+    written: dict[str, Any] = {"tasks": [_keyed(task) for task in tasks]}
     written |= {name: inputs[name] for name in ("name", "limit") if inputs.get(name) is not None}
     return msgspec.json.encode(written)
+
+
+def _keyed(task: Any) -> Any:
+    """With a key for an id: ids are unique over there, and this may not be the only such tree."""
+    if not isinstance(task, dict):
+        return task
+    if "id" in task and "key" in task:
+        raise InvalidInput("a remote task has a key or an id, not both: its id is made there")
+    made = {"key" if name == "id" else name: value for name, value in task.items()}
+    if isinstance(made.get("children"), list):
+        made["children"] = [_keyed(child) for child in made["children"]]
+    return made
 
 
 def _fact(data: bytes) -> Fact:

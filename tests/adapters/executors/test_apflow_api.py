@@ -163,6 +163,19 @@ async def test_a_later_attempt_begins_anew_only_where_the_former_has_ended_badly
     assert len(await near.trees()) == 2
 
 
+async def test_ids_are_keys_there_so_that_the_same_tasks_can_run_again(near: Near) -> None:
+    tasks = [
+        {"id": "top", "name": "give", "dependencies": [{"id": "low"}]},
+        {"id": "low", "name": "give", "parent_id": "top", "inputs": {"value": 1}},
+    ]
+    first = value(await near.outcome({"tasks": tasks}, idempotency_key="one"))
+    second = value(await near.outcome({"tasks": tasks}, idempotency_key="two"))
+    assert first["tasks"] == second["tasks"] == {"low": 1, "top": None}
+    assert first["tree_id"] != second["tree_id"]
+    nested = {"key": "top", "name": "top", "children": [{"id": "a", "key": "b", "name": "give"}]}
+    assert "not both" in (await near.refused(tree=nested)).error.message
+
+
 async def test_a_cancel_cancels_the_remote_tree(near: Near) -> None:
     running = asyncio.create_task(near.outcome({"tasks": [HANG]}))
     await near.open()
@@ -171,6 +184,10 @@ async def test_a_cancel_cancels_the_remote_tree(near: Near) -> None:
     assert running.cancelled()
     (made,) = await near.trees()
     assert made["status"] == "cancelled"
+    again = asyncio.create_task(near.outcome({"tasks": [HANG]}, attempt=2))
+    await near.open()
+    await near.let_go()
+    assert value(await again)["tree_id"] != made["id"]
 
 
 async def test_a_timeout_cancels_the_remote_tree_and_is_final(near: Near) -> None:
