@@ -100,6 +100,14 @@ def let_go() -> None:
     Path("go").touch()
 
 
+def read(name: str) -> str:
+    return Path(name).read_text()
+
+
+def exists(name: str) -> bool:
+    return Path(name).exists()
+
+
 def is_transient(found: Raised) -> bool:
     return "TransientError" in (found.error.type, *found.error.bases)
 
@@ -307,6 +315,27 @@ async def test_a_cancel_ends_the_whole_group(run: Caller, target: InProcess) -> 
     assert running.cancelled()
     assert not any(map(lives, pids()))
     assert target.folders == []
+
+
+async def test_a_group_is_asked_to_end_before_it_is_killed(run: Caller) -> None:
+    command = "trap 'echo asked >asked; exit' TERM; touch begun; sleep 60 & wait"
+    running = run.begin(command)
+    await until(lambda: Path("begun").exists())
+    running.cancel()
+    await asyncio.wait([running])
+    assert read("asked") == "asked\n"
+
+
+async def test_a_far_side_that_cannot_keep_commands_is_final(
+    run: Caller, target: InProcess
+) -> None:
+    (target.home / ".local").write_text("a file")
+    found = await run.refused("touch begun")
+    assert (found.error.type, is_transient(found)) == ("Unsuitable", False)
+    target.before = "exit 5; "
+    found = await run.refused("touch begun")
+    assert (found.error.type, is_transient(found)) == ("Unsuitable", False)
+    assert not exists("begun")
 
 
 async def test_a_command_outlives_a_lost_connection_and_none_of_its_output_is_lost(
