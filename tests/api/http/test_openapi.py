@@ -6,10 +6,13 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-import schemathesis
 from jsonschema import Draft202012Validator
 
 from tests.support.openapi_diff import APPROVED, METHODS, breaking, described, written
+
+schemathesis = pytest.importorskip(
+    "schemathesis", reason="a tool of the tests; not installed beside the lowest versions"
+)
 
 DOCUMENT = described()
 HOW = "If it is meant so: python -m tests.support.openapi_diff, and name it in CHANGELOG.md"
