@@ -9,8 +9,8 @@ import pytest
 
 from tests.executors.cases_apflow import ApflowApiCase
 from tests.executors.cases_command import CommandCase
-from tests.executors.cases_grpc import GrpcCase
 from tests.executors.cases_docker import DockerCase
+from tests.executors.cases_grpc import GrpcCase
 from tests.executors.cases_http import RestCase
 from tests.executors.cases_mcp import McpHttpCase, McpStdioCase
 from tests.executors.cases_ssh import OpenSshCase, SshCase
