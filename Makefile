@@ -19,6 +19,8 @@ SERVERS := openssh-server docker.io busybox-static
 
 # More arguments for pytest: make test PYTEST_ARGS="-n 2 tests/engine"
 PYTEST_ARGS ?=
+# What wants the machine for itself: real processes that are killed, and budgets of time.
+APART := tests/chaos tests/simulation tests/engine/test_faults.py tests/api/http/test_schemathesis.py
 # Arguments for the benchmarks: make bench BENCH_ARGS="--workload chain --verbose"
 BENCH_ARGS  ?=
 # How long faults are tried: make chaos MINUTES=30 SEED=2
@@ -47,7 +49,12 @@ run: $(VENV)/.stamp ## install into .venv and run the example
 	@echo '  $(VENV)/bin/apflow resume --import examples.slow'
 
 test: $(DEV)/.stamp ## every test
+ifeq ($(strip $(PYTEST_ARGS)),)
+	$(DEV)/bin/python -m pytest -n 2 --dist loadfile $(APART:%=--ignore=%)
+	$(DEV)/bin/python -m pytest $(APART)
+else
 	$(DEV)/bin/python -m pytest $(PYTEST_ARGS)
+endif
 
 test-quick: $(DEV)/.stamp ## the tests that take no seconds
 	$(DEV)/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)

@@ -151,7 +151,8 @@ async def test_it_is_shut_in(run: Caller, engine: FakeEngine, folders: Path) -> 
         },
         "HostConfig": {
             "NetworkMode": "none", "Privileged": False, "PidsLimit": 512, "AutoRemove": False,
-            "SecurityOpt": ["no-new-privileges"], "CapDrop": ["MKNOD", "NET_RAW"], "RestartPolicy": {"Name": "no"},
+            "SecurityOpt": ["no-new-privileges"], "CapDrop": ["MKNOD", "NET_RAW"],
+            "RestartPolicy": {"Name": "no"},
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "64m", "max-file": "2"}},
             "NanoCpus": 500_000_000, "Memory": 64 << 20, "MemorySwap": 64 << 20,
             "Mounts": [
