@@ -47,15 +47,35 @@ def case(
 
 
 def write_settings(place: Path, case: Case) -> None:
-    settings = case.settings()
     path = place / ".config" / "apflow" / "config.toml"
     path.parent.mkdir(parents=True)
+    path.write_text(settings_text([case]))
+
+
+def settings_text(cases: Sequence[Case]) -> str:
+    """A settings file for all of them, with the secret ``CANARY`` for their executors and hosts."""
+    settings: dict[str, Any] = {}
+    for case in cases:
+        for name, value in case.settings().items():
+            known = settings.get(name)
+            if isinstance(known, list):
+                value = [*known, *(one for one in value if one not in known)]
+            elif isinstance(known, dict):
+                value = known | value
+            settings[name] = value
+    secrets = {
+        "CANARY": {
+            "source": "env", "name": "CANARY_VALUE",
+            "executors": [case.executor for case in cases],
+            "hosts": sorted({host for case in cases for host in case.secret_hosts}),
+        },
+        **settings.pop("secrets", {}),
+    }  # fmt: skip
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
-    lines += [
-        "[secrets.CANARY]", 'source = "env"', 'name = "CANARY_VALUE"',
-        f"executors = {_toml([case.executor])}", f"hosts = {_toml(list(case.secret_hosts))}",
-    ]  # fmt: skip
-    path.write_text("\n".join(lines) + "\n")
+    for name, said in secrets.items():
+        lines.append(f"[secrets.{name}]")
+        lines += [f"{key} = {_toml(value)}" for key, value in said.items()]
+    return "\n".join(lines) + "\n"
 
 
 def _toml(value: Any) -> str:
