@@ -212,7 +212,7 @@ def _started(tree: Tree, event: e.TaskStarted) -> None:
 def _waiting(tree: Tree, event: e.TaskWaiting) -> None:
     n = tree.index[event.task]
     tree.at_n(n).phase = Waiting(event.attempt, event.until, event.signal, event.absolute, event.at)
-    tree.waiting[n] = None
+    tree.waiting[n] = tree.version
     tree.armed.append(n)
 
 
@@ -223,7 +223,7 @@ def _attempt_failed(tree: Tree, event: e.AttemptFailed) -> None:
     task.phase = PENDING
     task.failures += 1
     task.backoff = Backoff(event.retry_at, event.at)
-    tree.delayed[n] = None
+    tree.delayed[n] = tree.version
     pending_again(tree, n)
 
 

@@ -121,7 +121,7 @@ def _queue(tree: Tree, task: Task) -> None:
         tree.armed.append(task.n)
     if tree.timed and task.spec.policy.deadline is not None and not task.ready_at:
         task.ready_at = tree.at
-        tree.deadlines[task.n] = None
+        tree.deadlines[task.n] = tree.version
         tree.armed.append(task.n)
 
 

@@ -145,8 +145,8 @@ class Tree:
     ``delayed`` those whose next attempt has its time; ``fresh`` and ``armed`` what became ready or
     was given a time since somebody last emptied these lists; ``due`` the groups that have to start
     or end; ``waiting`` what waits without a slot; ``deadlines`` the open tasks that have become
-    ready and have one; ``cancels`` running
-    tasks that are to end, with the reason; ``orphans`` those that began
+    ready and have one; these two and ``delayed`` with the version that gave them their time;
+    ``cancels`` running tasks that are to end, with the reason; ``orphans`` those that began
     under a former engine; ``blobs`` counts the large results; ``open`` the tasks that have not
     ended. ``signals`` are those that nobody waited for yet: (id, payload) by name. ``keyed`` and
     ``timed``: some task has a concurrency key, a deadline.
@@ -183,13 +183,13 @@ class Tree:
         self.keyed = False
         self.timed = False
         self.ready: dict[int, None] = {}
-        self.delayed: dict[int, None] = {}
+        self.delayed: dict[int, int] = {}
         self.fresh: list[int] = []
         self.armed: list[int] = []
         self.due: dict[int, None] = {}
         self.running: dict[int, None] = {}
-        self.waiting: dict[int, None] = {}
-        self.deadlines: dict[int, None] = {}
+        self.waiting: dict[int, int] = {}
+        self.deadlines: dict[int, int] = {}
         self.cancels: dict[int, str] = {}
         self.orphans: dict[int, None] = {}
         self.signals: dict[str, list[tuple[str, Raw]]] = {}

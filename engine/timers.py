@@ -27,10 +27,15 @@ LOOK_AGAIN = 60.0
 
 
 class Alarm(Struct, frozen=True, gc=False):
-    """``due`` and ``since`` as in the log; ``absolute``: named, not measured from ``since``."""
+    """``due`` and ``since`` as in the log; ``absolute``: named, not measured from ``since``.
+
+    ``version`` is that of the event that set it: where the clock was set back, another one may
+    have the same times.
+    """
 
     due: str
     since: str
+    version: int
     absolute: bool = False
 
 
@@ -38,12 +43,12 @@ def alarms(tree: Tree, n: int) -> Iterator[Alarm]:
     """What task ``n`` waits for, as far as it is a time."""
     task = tree.at_n(n)
     if task.backoff is not None:
-        yield Alarm(task.backoff.due, task.backoff.since)
+        yield Alarm(task.backoff.due, task.backoff.since, tree.delayed[n])
     phase = task.phase
     if isinstance(phase, Waiting) and phase.until is not None:
-        yield Alarm(phase.until, phase.since, phase.absolute)
+        yield Alarm(phase.until, phase.since, tree.waiting[n], phase.absolute)
     if n in tree.deadlines and (deadline := deadline_of(task)) is not None:
-        yield Alarm(deadline, task.ready_at)
+        yield Alarm(deadline, task.ready_at, tree.deadlines[n])
 
 
 Entry = tuple[float, int, "Actor", int, Alarm]

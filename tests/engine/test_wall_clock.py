@@ -9,7 +9,7 @@ import pytest
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.time import to_text
 from aipartnerupflow.engine.ports import Call
-from tests.support.bench import Bench, fan, one
+from tests.support.bench import Bench, fan, one, until
 from tests.support.works import Flaky, broken, endless
 
 HOUR, DAY = 3_600.0, 86_400.0
@@ -115,6 +115,33 @@ async def test_a_time_that_was_named_moves_with_the_wall_clock(
     )
     assert bench.clock.now() >= bench.began + 300
     assert len(bench.facts(e.TaskCompleted)) == 1
+
+
+@pytest.mark.parametrize("jump", [-HOUR, -DAY])
+@pytest.mark.parametrize(
+    "timed",
+    [
+        {"name": "wait", "inputs": {"seconds": 60}},
+        {"name": "signal", "inputs": {"timeout": 60}},
+        {"name": "endless", "deadline": 60},
+    ],
+)
+async def test_the_first_time_of_a_task_does_not_end_its_second(
+    bench: Bench, timed: dict[str, Any], jump: float
+) -> None:
+    """A clock that was set back gives both the same times in the log."""
+    bench.on("endless", endless)
+    tasks = [{**timed, "id": "a", "parent_id": "r"}]
+    tasks.append({"id": "b", "name": "endless", "parent_id": "r"})
+    actor = await bench.submit([*fan(0), *tasks])
+    bench.clock.jump(jump)
+    await asyncio.sleep(20)
+    await bench.ask("cancel", task="a")
+    await until(lambda: actor.tree.cancelled)
+    again = real()
+    await bench.ask("rerun", way="from", tasks=["a"])
+    await until(lambda: bench.topics()[-1] in {"task.completed", "task.failed"})
+    assert real() == pytest.approx(again + 60, abs=1.5)
 
 
 @pytest.mark.parametrize("jump", [-HOUR, -DAY])
