@@ -46,12 +46,16 @@ class Health(Struct, frozen=True):
 
 
 class Write(Struct):
-    """What is stored of one tree in a turn; ``start`` where it is a start that needs a place."""
+    """What is stored of one tree in a turn; ``start`` where it is a start that needs a place.
+
+    ``unsure``: it may have been stored by a try that failed.
+    """
 
     actor: Actor
     unit: Unit
     start: Provisional | None = None
     error: ApflowError | None = None
+    unsure: bool = False
 
 
 Written = Callable[[Turn, Sequence[Write]], None]
@@ -117,10 +121,13 @@ class Writing:
         refused: dict[Actor, ApflowError] = {}
         for write, error in zip(todo, results, strict=True):
             write.error = error
+            write.unsure |= isinstance(error, CommitUnknown)
             if _may_heal(write, error, self._told):
                 again.append(write)
-            elif error is not None and write.start is None:  # nobody asked for a start
-                refused[write.actor] = error
+            elif error is not None:
+                write.error = _honest(write, error)
+                if write.start is None:  # nobody asked for a start
+                    refused[write.actor] = write.error
         if not again:
             self._healthy()
             self._conclude(turn, writes, ())
@@ -134,7 +141,7 @@ class Writing:
         self, turn: Turn, writes: Sequence[Write], failed: Sequence[tuple[Write, ApflowError]]
     ) -> None:
         for write, error in failed:
-            write.error = error
+            write.error = _honest(write, error)
         self.busy = False
         if self._late is not None:
             self._late.cancel()
@@ -178,8 +185,16 @@ def _may_heal(write: Write, error: ApflowError | None, told: bool) -> bool:
     """Whether the same may be stored later; a tree that was never stored is refused at once,
     unless who asked for it was ``told`` that it is not given up.
 
-    What is damaged or was written by a later version does not heal.
+    A refusal may be meant for what is stored with it, so it does not tell that what is unsure was
+    not stored. What is damaged or was written by a later version does not heal.
     """
     if not isinstance(error, StoreError) or isinstance(error, StoreCorrupt | NewerEvent):
         return False
-    return told or bool(write.actor.stored) or isinstance(error, CommitUnknown)
+    return told or write.unsure or bool(write.actor.stored)
+
+
+def _honest(write: Write, error: ApflowError) -> ApflowError:
+    """What a store that fails for good lets one say of a write."""
+    if not write.unsure or not isinstance(error, StoreError):
+        return error
+    return CommitUnknown(f"it is not known whether it was stored, and now the store fails: {error}")

@@ -163,6 +163,7 @@ def elsewhere(part: int, value: str) -> str:
         "a name of another kind",
         "1.2.three.4.5",
     ],
+    ids=["another boot", "no boot", "another namespace", "no start", "another kind", "no number"],
 )
 def test_who_cannot_be_looked_up_here_goes_by_the_lease(name: str) -> None:
     leases = Shelf()

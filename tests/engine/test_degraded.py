@@ -120,6 +120,32 @@ async def test_a_tree_that_was_told_as_not_given_up_is_not_given_up(bench: Bench
     await until(lambda: bench.topics()[-1:] == ["tree.settled"])
 
 
+@pytest.mark.parametrize("illness", [FULL, StoreUnavailable("locked")])
+async def test_a_tree_that_may_have_been_stored_is_not_refused(
+    bench: Bench, illness: ApflowError
+) -> None:
+    """The second refusal may be meant for what came with it: it says nothing of the first try."""
+    bench.journal.silent = True
+    asked = asyncio.ensure_future(bench.submit(fan(3)))
+    await asyncio.sleep(0.01)
+    bench.journal.silent, bench.journal.illness = False, illness
+    await asyncio.sleep(1)
+    bench.journal.illness = None
+    assert await (await asked).waiter() == "completed"
+
+
+async def test_where_the_store_is_lost_for_good_it_is_said_that_it_may_be_there(
+    bench: Bench,
+) -> None:
+    bench.journal.silent = True
+    asked = asyncio.ensure_future(bench.submit(fan(3)))
+    await asyncio.sleep(0.01)
+    bench.journal.illness = StoreCorrupt("damaged")
+    with pytest.raises(CommitUnknown, match="not known whether it was stored.*damaged"):
+        await asked
+    assert bench.engine.actors == {}
+
+
 async def test_of_two_in_one_turn_only_the_one_that_was_stored_waits(
     bench: Bench, gate: Gate
 ) -> None:
