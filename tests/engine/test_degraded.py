@@ -141,7 +141,7 @@ async def test_where_the_store_is_lost_for_good_it_is_said_that_it_may_be_there(
     asked = asyncio.ensure_future(bench.submit(fan(3)))
     await asyncio.sleep(0.01)
     bench.journal.illness = StoreCorrupt("damaged")
-    with pytest.raises(CommitUnknown, match="not known whether it was stored.*damaged"):
+    with pytest.raises(CommitUnknown, match=r"not known whether it was stored.*damaged"):
         await asked
     assert bench.engine.actors == {}
 
