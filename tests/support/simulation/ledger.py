@@ -9,20 +9,30 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from aipartnerupflow.adapters.journal.journal import Batch
-from aipartnerupflow.adapters.journal.mapper import StructMapper
+from aipartnerupflow.adapters.journal.mapper import HashedEvent, StructMapper
 from aipartnerupflow.adapters.journal.memory import MemoryRecorder
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.events import AnyEvent, Recorded
 
 AttemptId = tuple[str, str, int, int]
 """Tree, task, generation, attempt."""
+UNSALTED = len(b'{"salt":"",') + 32
+"""Where the body of an event begins that is the same at every try to store it."""
+
+
+def _key(event: HashedEvent) -> tuple[str, int, bytes]:
+    return str(event.originator_id), event.originator_version, event.state[UNSALTED:]
 
 
 class Entry(Struct, frozen=True):
-    """An event that is in the store, with the loop's time and the number of its commit."""
+    """An event that is in the store, with the loop's time and the number of its commit.
+
+    ``given`` is when it was first given to the store, which may have refused it for a while.
+    """
 
     recorded: Recorded
     when: float
+    given: float
     commit: int
 
     @property
@@ -66,8 +76,15 @@ class Ledger(MemoryRecorder):
         self.caused: dict[str, list[Entry]] = defaultdict(list)
         """The events of each command that made any."""
         self.commits = 0
+        self._given: dict[tuple[str, int, bytes], float] = {}
         self._time = time
         self._mapper = mapper
+
+    def offer(self, batches: Sequence[Batch]) -> None:
+        """Somebody tries to store these, with whatever success."""
+        for batch in batches:
+            for event in batch.stored:
+                self._given.setdefault(_key(event), self._time())
 
     def record(self, batches: Sequence[Batch]) -> int:
         """See `Recorder.record`."""
@@ -78,7 +95,8 @@ class Ledger(MemoryRecorder):
             for event in batch.stored:
                 at += 1
                 known = self._mapper.decode(event.topic, event.state)
-                self._take(Recorded(batch.tree, event.originator_version, known, at))
+                given = self._given.pop(_key(event), self._time())
+                self._take(Recorded(batch.tree, event.originator_version, known, at), given)
         return position
 
     def of(self, tree: str) -> TreeBooks:
@@ -94,10 +112,10 @@ class Ledger(MemoryRecorder):
         by_position = sorted(self.entries(), key=lambda entry: entry.recorded.position)
         return ((one.recorded.tree, one.recorded.version, one.event) for one in by_position)
 
-    def _take(self, recorded: Recorded) -> None:
+    def _take(self, recorded: Recorded, given: float) -> None:
         books = self.books.setdefault(recorded.tree, TreeBooks())
         event = recorded.event
-        entry = Entry(recorded, self._time(), self.commits)
+        entry = Entry(recorded, self._time(), given, self.commits)
         books.entries.append(entry)
         if event.cause is not None:
             self.caused[event.cause].append(entry)

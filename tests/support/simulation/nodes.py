@@ -20,6 +20,7 @@ from aipartnerupflow.engine.ports import Command, Journal, Unit
 from aipartnerupflow.engine.takeover import Watch, beat
 from tests.support.faulty import FaultyRecorder
 from tests.support.simulation.executors import SimulatedBackend
+from tests.support.simulation.ledger import Ledger
 from tests.support.simulation.letters import Feed, Letters
 from tests.support.simulation.processes import Machine, Process
 
@@ -34,6 +35,7 @@ class Connection(FaultyRecorder):
     """What one process has of the store. It may die of a commit, before or after it happened."""
 
     process: Process
+    ledger: Ledger
     doom: tuple[int | str, str] | None = None
     """The process dies of this append, by its number in its life or by the topic of one of its
     events: ``before`` or ``after``.
@@ -48,6 +50,7 @@ class Connection(FaultyRecorder):
     def record(self, batches: Sequence[Batch]) -> int:
         """See `Recorder.record`."""
         self.process.check()
+        self.ledger.offer(batches)
         self.appends += 1
         self._die("before", batches)
         try:

@@ -12,14 +12,18 @@ from tests.support.simulation.ledger import Entry
 from tests.support.simulation.world import World
 
 SLACK = 3.0
-"""Seconds that may pass between a decision and its commit, while the store is slow or away."""
+"""Seconds that may pass between a decision and the first try to store it, while the store is slow.
+"""
 ROUNDING = 1e-5
 
 
 class _Set(Struct):
-    """Something that may not come before ``due``, ``seconds`` after ``began``."""
+    """Something that may not come before ``due``, ``seconds`` after ``began``.
 
-    began: Entry
+    That is when it was decided where the time runs from then on, else when it was stored.
+    """
+
+    began: float
     due: str
     seconds: float
     absolute: bool = False
@@ -48,18 +52,18 @@ class _Stream:
                 case e.TreeCreated() | e.TasksAdded():
                     self.specs.update({spec.id: spec for spec in event.specs})
                 case e.TreeClaimed():
-                    self.claims.append(entry.when)
+                    self.claims.append(entry.given)
                 case e.AttemptFailed():
                     yield from self._timed_out(entry, event)
                     seconds = to_seconds(event.retry_at) - to_seconds(event.at)
-                    self.retries[event.task] = _Set(entry, event.retry_at, seconds)
+                    self.retries[event.task] = _Set(entry.given, event.retry_at, seconds)
                 case e.TaskReopened():
                     self.retries.pop(event.task, None)
                 case e.TaskStarted():
                     yield from self._starts(entry, event)
                 case e.TaskWaiting(until=str(until)):
                     seconds = to_seconds(until) - to_seconds(event.at)
-                    self.waits[event.task] = _Set(entry, until, seconds, event.absolute)
+                    self.waits[event.task] = _Set(entry.given, until, seconds, event.absolute)
                 case e.TaskCompleted() | e.TaskFailed() | e.TaskCancelled():
                     yield from self._ends(entry, event)
                 case _:
@@ -93,12 +97,12 @@ class _Stream:
             kind
         )
         if policy is not NO_POLICY and began is not None and seconds is not None:
-            timer = _Set(began, later(began.event.at, seconds), seconds)
+            timer = _Set(began.when, later(began.event.at, seconds), seconds)
             yield from self._judge(timer, entry, f"the {kind} of {event.task}")
 
     def _judge(self, timer: _Set, entry: Entry, what: str) -> Iterator[str]:
         """By the wall clock where nobody has set it; else, within one engine, by the loop's."""
-        began, now = timer.began.when, entry.when
+        began, now = timer.began, entry.given
         wall_early = to_seconds(timer.due) - to_seconds(entry.event.at) > ROUNDING
         elapsed = now - began
         told = f"{what} came {elapsed:.3f} s after it was set for {timer.seconds:.3f} s"

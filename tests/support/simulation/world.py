@@ -138,7 +138,7 @@ class World:
     def connect(self, process: Process) -> Connection:
         """What a new process has of the store."""
         connection = Connection(self.ledger, self.schedule, sleep=self.loop.block)
-        connection.process = process
+        connection.process, connection.ledger = process, self.ledger
         return connection
 
     def boot(self) -> Node:
