@@ -9,6 +9,7 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from ...domain.errors import ApflowError, InvalidGraph
+from ..encoding import one_line
 from ..problems import Exit, Problem, kind_of, page, problem
 
 _STYLES: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -105,7 +106,7 @@ class Console:
     def lines(self, values: Iterable[Any]) -> None:
         """A line of JSON for each value, written as they come."""
         for value in values:
-            self._write(msgspec.json.encode(value).decode())
+            self._write(one_line(msgspec.json.encode(value)).decode())
 
     def flush(self) -> None:
         """All data is out. Raises `Unwritable`, or `BrokenPipeError` where its reader left."""

@@ -18,6 +18,7 @@ from msgspec import Struct
 from ...domain.errors import InvalidInput, StoreError
 from ...domain.events import EVENT_TYPES, Recorded, TreeCreated
 from ..documents import event_document
+from ..encoding import one_line
 from ..stores import Store
 
 log = logging.getLogger("aipartnerupflow.api")
@@ -246,7 +247,8 @@ class Hub:
 
 
 def _line(recorded: Recorded, mark: int) -> Line:
-    return Line(mark, recorded.event.topic, recorded.tree, _encode(event_document(recorded)))
+    data = one_line(_encode(event_document(recorded)))
+    return Line(mark, recorded.event.topic, recorded.tree, data)
 
 
 def topics_of(types: str | None) -> frozenset[str] | None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+from ..encoding import one_line
 from ..http.access import Caller
 from ..http.hub import Line
 from ..http.server import Server
@@ -37,9 +38,10 @@ class OldStream(EventStream):
 
     def frame(self, line: Line) -> bytes:
         """The answer itself, and the last word, have no id."""
+        data = one_line(line.data)
         if not line.mark:
-            return b"data: %b\n\n" % line.data
-        return b"id: %d\ndata: %b\n\n" % (line.mark, line.data)
+            return b"data: %b\n\n" % data
+        return b"id: %d\ndata: %b\n\n" % (line.mark, data)
 
 
 def stream(server: Server, caller: Caller, id: Raw, followed: Followed) -> OldStream:

@@ -158,6 +158,17 @@ def test_history_is_a_line_of_json_for_each_event_without_a_gap(ran: Apflow) -> 
     assert started["at"].endswith("Z")
 
 
+@pytest.mark.parametrize("command", ["history", "watch"])
+def test_json_that_was_written_over_many_lines_is_told_on_one(
+    command: str, jobs: Path, apflow: Apflow
+) -> None:
+    tasks = [{"id": "wide", "name": "give", "inputs": {"give": [1, 2]}}]
+    (jobs / "wide.json").write_text(json.dumps(tasks, indent=2))
+    assert apflow("run", "wide.json", *IMPORT).code == 0
+    events = [json.loads(line) for line in apflow(command, "wide", "--json").out.splitlines()]
+    assert events[0]["specs"][0]["inputs"] == {"give": [1, 2]}
+
+
 def test_history_can_be_narrowed(ran: Apflow) -> None:
     def versions(*args: str) -> list[int]:
         lines = ran("history", "two-a", "--json", *args).out.splitlines()

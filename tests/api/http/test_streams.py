@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import jwt
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from aipartnerupflow.api.wiring.serving import tokens_of
 from tests.support.places import until
 from tests.support.servers import Threaded, Work, bearer, chain, make_token, threaded, tree
 from tests.support.sse import Seen, follow
@@ -293,6 +296,66 @@ def test_a_token_has_so_many_streams_and_no_more(place: Path) -> None:
                 assert again.status_code == 200
 
 
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a token holds is looked at all the time."""
+    monkeypatch.setattr("aipartnerupflow.api.http.streams.CHECK", 0.05)
+    monkeypatch.setattr("aipartnerupflow.api.http.access.CACHED_SECONDS", 0.02)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_streams_end_when_the_token_is_revoked(
+    socket_server: Threaded, often: None, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    if busy:
+        monkeypatch.setattr("aipartnerupflow.api.http.streams.HEARTBEAT", 0.01)
+    store = socket_server.store
+    token = make_token(store, "ann", "admin", id="hers")
+    id = submit(socket_server, chain(1))
+    with (
+        socket_server.client(token) as client,
+        client.stream("GET", f"/v1/trees/{id}/stream") as answer,
+        socket_to(socket_server, "/v1/ws", token) as socket,
+    ):
+        lines = answer.iter_lines()
+        next(lines)
+        assert tokens_of(store).revoke("hers", store.now())
+        list(lines)
+        assert code_at_the_end(socket) == 1008
+        assert client.get(f"/v1/trees/{id}/stream").status_code == 401
+    asyncio.run(until(lambda: socket_server.server.streams == 0))
+
+
+def test_streams_end_when_the_token_expires(place: Path, often: None) -> None:
+    with threaded(f"memory://{uuid4().hex}", place, jwt_secret="s" * 40) as server:
+        claims = {"sub": "ann", "aud": "apflow", "exp": time.time() + 3, "roles": ["admin"]}
+        token = jwt.encode(claims, "s" * 40, algorithm="HS256")
+        with (
+            server.client(token) as client,
+            client.stream("GET", "/v1/stream") as answer,
+            socket_to(server, "/v1/ws", token) as socket,
+        ):
+            assert answer.status_code == 200
+            list(answer.iter_lines())
+            assert code_at_the_end(socket) == 1008
+
+
+def test_streams_go_on_while_the_token_holds(socket_server: Threaded, often: None) -> None:
+    token = make_token(socket_server.store, "ann", "admin")
+    with socket_to(socket_server, "/v1/ws", token) as socket, pytest.raises(TimeoutError):
+        socket.recv(0.5)
+
+
+def test_a_ticket_does_not_outlive_its_token(socket_server: Threaded, often: None) -> None:
+    store = socket_server.store
+    token = make_token(store, "ann", "read", id="hers")
+    with socket_server.client(token) as client:
+        ticket = client.post("/v1/stream-tickets").json()["ticket"]
+    assert tokens_of(store).revoke("hers", store.now())
+    time.sleep(0.05)
+    assert httpx.get(f"{socket_server.url}/v1/stream?ticket={ticket}").status_code == 401
+
+
 def test_a_client_that_leaves_leaves_nothing_behind(socket_server: Threaded) -> None:
     id = submit(socket_server, tree("a"))
     for _ in range(5):
@@ -325,3 +388,17 @@ def test_a_ticket_opens_one_stream_and_not_a_second(socket_server: Threaded) -> 
         assert json.loads(socket.recv(10))["id"] == 1
     with pytest.raises((InvalidStatus, ConnectionClosed)), connect(url) as socket:
         socket.recv(10)
+
+
+INDENTED = (
+    b"""[{"key": "root", "name": "give", "inputs": {\r\n  "value": [\n    1,\r    2\n  ]\n}}]"""
+)
+
+
+def test_json_that_was_written_over_many_lines_comes_on_one(socket_server: Threaded) -> None:
+    with socket_server.client() as client:
+        headers = {"Prefer": "wait=10", "Content-Type": "application/json"}
+        id = client.post("/v1/trees", content=INDENTED, headers=headers).json()["id"]
+    seen = until_settled(socket_server, f"/v1/trees/{id}/stream")
+    assert [one.data for one in seen] == history(socket_server, id)
+    assert seen[0].data["specs"][0]["inputs"] == {"value": [1, 2]}

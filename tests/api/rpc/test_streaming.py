@@ -1,5 +1,6 @@
 """tasks.execute as a stream of events."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -66,6 +67,21 @@ async def test_a_large_result_is_in_the_stream(rpc: Rpc) -> None:
     value = "x" * 100_000
     seen = await streamed(rpc, tasks=[{"name": "give", "inputs": {"value": value}}])
     assert seen[2].data["result"] == value
+
+
+async def test_a_result_that_was_written_over_many_lines_comes_on_one(rpc: Rpc) -> None:
+    waiting = {"name": "signal", "id": "g", "inputs": {"name": "go"}}
+    following = asyncio.ensure_future(streamed(rpc, tasks=[waiting]))
+    payload = b'{"name": "go", "payload": {\r\n  "x": [\n    1,\r 2\n  ]\n}}'
+    while (
+        await rpc.client.post(
+            "/v1/trees/g/signals", content=payload, headers={"Content-Type": "application/json"}
+        )
+    ).status_code != 202:
+        await asyncio.sleep(0.01)
+    final = (await following)[-2].data
+    assert final["type"] == "final"
+    assert final["result"] == {"x": [1, 2]}
 
 
 async def test_a_draft_and_what_failed_are_streamed_from_there_on(rpc: Rpc, work: Work) -> None:
