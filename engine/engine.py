@@ -34,7 +34,7 @@ from .ports import (
 )
 from .starting import Starter
 from .supervision import Supervisor
-from .timers import Timers
+from .timers import Timers, is_ticking
 from .turn import Answer, Decision, Turn
 from .writing import Health, Write, Writing
 
@@ -202,7 +202,8 @@ class Engine:
         for actor, n, alarm in self.timers.rung():
             tree = actor.tree
             stamp = turn.stamp(actor, due=alarm.due)
-            facts = decide.time_is_up(tree, n, stamp, due=alarm.due)
+            ticking = is_ticking(actor, n)
+            facts = decide.time_is_up(tree, n, stamp, due=alarm.due, ticking=ticking)
             if facts:
                 actor.apply(facts)
                 turn.touch(actor)

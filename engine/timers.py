@@ -47,8 +47,20 @@ def alarms(tree: Tree, n: int) -> Iterator[Alarm]:
     phase = task.phase
     if isinstance(phase, Waiting) and phase.until is not None:
         yield Alarm(phase.until, phase.since, tree.waiting[n], phase.absolute)
-    if n in tree.deadlines and (deadline := deadline_of(task)) is not None:
-        yield Alarm(deadline, task.ready_at, tree.deadlines[n])
+    if (deadline := _deadline(tree, n)) is not None:
+        yield deadline
+
+
+def _deadline(tree: Tree, n: int) -> Alarm | None:
+    task = tree.at_n(n)
+    due = deadline_of(task) if n in tree.deadlines else None
+    return None if due is None else Alarm(due, task.ready_at, tree.deadlines[n])
+
+
+def is_ticking(actor: "Actor", n: int) -> bool:
+    """Whether a deadline of task ``n`` is set, and has not rung."""
+    deadline = _deadline(actor.tree, n)
+    return deadline is not None and (n, deadline) in actor.alarms
 
 
 Entry = tuple[float, int, "Actor", int, Alarm]

@@ -108,15 +108,18 @@ def require_signal(tree: Tree, name: str, signals: set[int]) -> list[Task]:
     return open_tasks
 
 
-def time_is_up(tree: Tree, n: int, stamp: Stamp, *, due: str = "") -> list[e.AnyEvent]:
+def time_is_up(
+    tree: Tree, n: int, stamp: Stamp, *, due: str = "", ticking: bool = False
+) -> list[e.AnyEvent]:
     """What a waiting task's time, or the deadline of a task that does not run, comes to.
 
     Nothing where neither has been reached: at ``due``, which is what a timer that rang was set to,
-    else at ``stamp``. A clock that was set makes ``stamp`` later than what has really passed. A
-    running attempt has to be stopped first: see `overdue`.
+    else at ``stamp``. A clock that was set makes ``stamp`` later than what has really passed, and
+    ``due`` later than a deadline whose own timer is still ``ticking``. A running attempt has to be
+    stopped first: see `overdue`.
     """
     task, now = tree.at_n(n), due or stamp.at
-    deadline = deadline_of(task) if n in tree.deadlines else None
+    deadline = deadline_of(task) if n in tree.deadlines and not ticking else None
     if deadline is not None and deadline <= now:
         return _too_late(tree, task, stamp)
     phase = task.phase

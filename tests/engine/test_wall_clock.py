@@ -91,6 +91,16 @@ async def test_the_timer_of_one_thing_does_not_end_another_that_seems_to_be_over
 
 
 @pytest.mark.parametrize("jump", JUMPS)
+async def test_nor_where_it_was_set_only_after_the_jump(bench: Bench, jump: float) -> None:
+    bench.engine.hold()
+    actor = await bench.submit(one("wait", inputs={"seconds": 60}, deadline=1_000))
+    bench.clock.jump(jump)
+    bench.engine.go()
+    assert await actor.waiter() == "completed"
+    assert real() == 60
+
+
+@pytest.mark.parametrize("jump", JUMPS)
 async def test_a_retry_after_a_jump_keeps_to_the_deadline(bench: Bench, jump: float) -> None:
     async def broken(call: Call) -> None:
         await asyncio.sleep(30)
