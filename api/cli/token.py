@@ -107,7 +107,9 @@ def _revoke(console: Console, tokens: Tokens, id: str, now: str) -> int:
     if console.json:
         console.document({"id": id, "revoked_at": now})
         return 0
-    console.print(f"token {id} revoked; servers that run honour it for 10 s at most")
+    console.print(
+        f"token {id} revoked; servers that run honour it for 10 s at most, streams for 20 s"
+    )
     return 0
 
 

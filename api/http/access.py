@@ -17,7 +17,7 @@ import jwt
 from msgspec import Struct
 from starlette.requests import HTTPConnection
 
-from ...domain.errors import InvalidInput
+from ...domain.errors import InvalidInput, StoreError
 from ..problems import Forbidden as Forbidden
 from ..problems import Unauthenticated as Unauthenticated
 
@@ -46,11 +46,17 @@ def scope_of(names: tuple[str, ...] | list[str]) -> Scope | None:
 
 
 class Caller(Struct, frozen=True):
-    """Who calls. ``token`` tells callers apart for limits, and is no secret."""
+    """Who calls. ``token`` tells callers apart for limits, and is no secret.
+
+    ``hash`` is that of a token in the store, ``until`` when a JSON Web Token expires (Unix time):
+    by them it is seen later whether it still holds.
+    """
 
     user: str | None
     scope: Scope
     token: str
+    hash: str | None = None
+    until: float | None = None
 
     @property
     def sees_all(self) -> bool:
@@ -111,7 +117,7 @@ class Access:
         if not header:
             given = connection.query_params.get("ticket") if ticket else None
             if given is not None:
-                return self._redeemed(given)
+                return await self._redeemed(given)
             raise Unauthenticated("this needs a token: send `Authorization: Bearer …`")
         if not header[: len(BEARER)].lower() == BEARER:
             raise Unauthenticated("Authorization has to be `Bearer`, followed by a token")
@@ -121,16 +127,19 @@ class Access:
         digest = hash_of(token)
         if self._local is not None and hmac.compare_digest(digest, self._local):
             return Caller("local", Scope.ADMIN, "local")
+        if token.count(".") == 2:
+            return self._signed(token)
+        return await self._stored(digest)
+
+    async def _stored(self, digest: str) -> Caller:
         cached = self._cache.get(digest)
         if cached is not None and cached[0] > time.monotonic():
             return cached[1]
-        if token.count(".") == 2:
-            return self._signed(token)
         known = await asyncio.to_thread(self._find, digest)
         scope = None if known is None else scope_of(known.scopes)
         if known is None or scope is None:
             raise Unauthenticated("the token is unknown, expired or revoked")
-        caller = Caller(known.user, scope, known.id)
+        caller = Caller(known.user, scope, known.id, digest)
         if len(self._cache) >= MAX_CACHED:
             self._cache.clear()
         self._cache[digest] = (time.monotonic() + CACHED_SECONDS, caller)
@@ -152,7 +161,23 @@ class Access:
         )
         if scope is None or not isinstance(claims["sub"], str) or not claims["sub"]:
             raise Unauthenticated("the JSON Web Token names no user, or no scope among its roles")
-        return Caller(claims["sub"], scope, f"jwt:{claims['sub']}")
+        return Caller(claims["sub"], scope, f"jwt:{claims['sub']}", until=float(claims["exp"]))
+
+    async def holds(self, caller: Caller) -> bool:
+        """Whether the token by which they came still does; as long as the store cannot tell, yes:
+        then it tells them nothing else either.
+        """
+        if caller.until is not None:
+            return time.time() < caller.until
+        if caller.hash is None:
+            return True
+        try:
+            await self._stored(caller.hash)
+        except Unauthenticated:
+            return False
+        except StoreError:
+            return True
+        return True
 
     def forget(self) -> None:
         """A token was revoked here: look each of them up again."""
@@ -169,9 +194,9 @@ class Access:
         self._tickets[made] = (now + TICKET_SECONDS, caller)
         return made
 
-    def _redeemed(self, ticket: str) -> Caller:
+    async def _redeemed(self, ticket: str) -> Caller:
         until, caller = self._tickets.pop(ticket, (0.0, None))
-        if caller is None or until < time.monotonic():
+        if caller is None or until < time.monotonic() or not await self.holds(caller):
             raise Unauthenticated("the ticket was used, or has expired; ask for another one")
         return caller
 

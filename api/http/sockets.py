@@ -23,7 +23,7 @@ router = APIRouter(tags=["streams"])
 async def _serve(socket: WebSocket, server: "Server", caller: Caller, lines: Lines) -> None:
     await socket.accept()
     gone = asyncio.ensure_future(_closed(socket))
-    sending = asyncio.ensure_future(_push(socket, lines))
+    sending = asyncio.ensure_future(_push(socket, server, caller, lines))
     try:
         await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
         if sending.done() and not gone.done():
@@ -39,10 +39,13 @@ async def _serve(socket: WebSocket, server: "Server", caller: Caller, lines: Lin
         await stop(gone, sending)
 
 
-async def _push(socket: WebSocket, lines: Lines) -> None:
+async def _push(socket: WebSocket, server: "Server", caller: Caller, lines: Lines) -> None:
+    async def holds() -> bool:
+        return await server.access.holds(caller)
+
     last = 0
     try:
-        async with aclosing(with_beats(lines)) as rounds:
+        async with aclosing(with_beats(lines, holds)) as rounds:
             async for some in rounds:
                 async with asyncio.timeout(streams.SLOW):
                     for line in some:
@@ -56,6 +59,8 @@ async def _push(socket: WebSocket, lines: Lines) -> None:
             say(1013, hint)
         else:
             await socket.close(1013, hint)
+    else:
+        await socket.close(1008, "the token does not hold any more")
 
 
 def _message(line: Line) -> str:

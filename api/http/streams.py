@@ -1,7 +1,8 @@
 """Live streams: server-sent events (HTML, section 9.2). `sockets` gives the same by WebSocket."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment is sent."""
+CHECK: Final = 10.0
+"""Seconds between two looks whether the follower's token still holds."""
 SLOW: Final = 10.0
 """A reader that takes nothing for so many seconds is dropped."""
 LAST_WORDS: Final = 0.05
@@ -80,7 +83,7 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": RETRY, "more_body": True})
         last = 0
         try:
-            async with aclosing(with_beats(self._lines)) as rounds:
+            async with aclosing(with_beats(self._lines, self._holds)) as rounds:
                 async for lines in rounds:
                     body = b"".join(map(self.frame, lines)) if lines else BEAT
                     async with asyncio.timeout(SLOW):
@@ -90,6 +93,9 @@ class EventStream(Response):
             await _end(scope, send, b'event: dropped\ndata: {"after":%d}\n\n' % last)
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _holds(self) -> bool:
+        return await self._server.access.holds(self._caller)
 
     def frame(self, line: Line) -> bytes:
         """One event as it is sent."""
@@ -118,21 +124,31 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def with_beats(lines: Lines) -> Lines:
-    """An empty round after each `HEARTBEAT` of silence."""
+async def with_beats(lines: Lines, holds: Callable[[], Awaitable[bool]]) -> Lines:
+    """An empty round after each `HEARTBEAT` of silence; ends when the follower's token ``holds``
+    no longer, which is looked at every `CHECK`.
+    """
     following = asyncio.ensure_future(anext(lines))
+    told = checked = time.monotonic()
     try:
         while True:
-            done, _ = await asyncio.wait({following}, timeout=HEARTBEAT)
-            if not done:
+            left = min(told + HEARTBEAT, checked + CHECK) - time.monotonic()
+            done, _ = await asyncio.wait({following}, timeout=max(0.0, left))
+            if time.monotonic() >= checked + CHECK:
+                if not await holds():
+                    return
+                checked = time.monotonic()
+            if done:
+                try:
+                    some = following.result()
+                except StopAsyncIteration:
+                    return
+                yield some
+                following = asyncio.ensure_future(anext(lines))
+                told = time.monotonic()
+            elif time.monotonic() >= told + HEARTBEAT:
                 yield ()
-                continue
-            try:
-                some = following.result()
-            except StopAsyncIteration:
-                return
-            yield some
-            following = asyncio.ensure_future(anext(lines))
+                told = time.monotonic()
     finally:
         following.cancel()
         await asyncio.wait({following})
@@ -171,7 +187,7 @@ async def stream_tree(
 
     The `id` of each is its version: dense from 1. Reconnect with `Last-Event-ID` to go on without
     a gap or a repetition, whatever was restarted. A comment comes every 15 s of silence; who takes
-    nothing for 10 s is dropped.
+    nothing for 10 s is dropped. It ends when the token is revoked or expires.
     """
     server: Server = request.app.state.server
     await server.visible_tree(tree, caller)
