@@ -57,14 +57,14 @@ else
 endif
 
 test-quick: $(DEV)/.stamp ## the tests that take no seconds
-	$(DEV)/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(DEV)/bin/python -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 test-lowest: $(LOWEST)/.stamp ## the quick tests with the lowest versions that are allowed
-	$(LOWEST)/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 test-executors: $(DEV)/.stamp ## the executors against real servers; as root on Debian it installs them
 	.ci/servers $(SERVERS)
-	$(DEV)/bin/python -m pytest $(PYTEST_ARGS) tests/executors tests/adapters/executors
+	$(DEV)/bin/python -m pytest -n 2 --dist loadscope $(PYTEST_ARGS) tests/executors
 
 check: lint types imports security house wheel ## everything but the tests of behaviour
 

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from logging import Logger, LoggerAdapter, getLogger
 from math import isnan
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from msgspec import Raw, json
 
@@ -121,6 +121,17 @@ class Context:
     def conceal(self, text: str) -> None:
         """Strike out this as well: something that a secret was made into."""
         self._vault.scrubber.add(SecretText.of(text, "derived", ()))
+
+    @overload
+    def scrub(self, said: str) -> str: ...
+
+    @overload
+    def scrub(self, said: bytes) -> bytes: ...
+
+    def scrub(self, said: str | bytes) -> str | bytes:
+        """Without secrets: for what is cut, or encoded, before it is returned."""
+        scrubber = self._vault.scrubber
+        return scrubber.text(said) if isinstance(said, str) else scrubber.bytes(said)
 
     @property
     def holds_secrets(self) -> bool:

@@ -49,14 +49,14 @@ async def invoke(
             result = await executor.execute(call.inputs)
         else:
             result = await attempt.run()
-        outcome = vault.scrubbed(outcome_of(result, call.accept))
+        outcome = outcome_of(result, call.accept, vault.scrubber)
         if registry.post and type(outcome) is Returned:
             await registry.after(call, call.inputs, result, in_thread)
         return outcome
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and not task.cancelling():
-            return vault.scrubbed(raised(error))  # its own doing, nobody asked for it
+            return raised(error, vault.scrubber)  # its own doing, nobody asked for it
         context.cancelled = True
         if attempt is not None:
             await attempt.tell()
@@ -64,7 +64,7 @@ async def invoke(
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an executor is foreign code
         if attempt is None and isinstance(error, KeyError):
             return Raised(_not_found(registry, call.executor))
-        return vault.scrubbed(raised(error))
+        return raised(error, vault.scrubber)
 
 
 def _not_found(registry: Registry, id: str) -> ErrorInfo:

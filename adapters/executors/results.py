@@ -9,6 +9,7 @@ from msgspec import Raw, json
 
 from ...domain.specs import MAX_JSON_DEPTH, MAX_SECONDS, ErrorInfo
 from ...engine.ports import Outcome, Raised, Returned
+from .scrubbing import Scrubber
 
 MAX_RESULT: Final = 16 * 1024 * 1024
 """Bytes of JSON."""
@@ -42,33 +43,48 @@ def _by_hook(value: Any) -> Any:
 _encode = json.Encoder(enc_hook=_by_hook).encode
 
 
-def outcome_of(result: Any, accept: Collection[int] = ()) -> Outcome:
+def outcome_of(
+    result: Any, accept: Collection[int] = (), scrubber: Scrubber | None = None
+) -> Outcome:
     """`Returned` where ``result`` is JSON of a bearable size and not ``success: false``.
 
-    That counts as success too where its status or exit code is one of ``accept``.
+    That counts as success too where its status or exit code is one of ``accept``. Secrets are
+    struck out by the ``scrubber`` before anything is cut.
     """
+    scrubber = scrubber or Scrubber()
     try:
         encoded = _encode(result)
     except Exception as error:  # noqa: BLE001 - asks foreign objects for their fields
-        return _refused("result_not_json", f"the result is not JSON: {_text(error)}", "TypeError")
+        why = _text(error, scrubber)
+        return _refused("result_not_json", f"the result is not JSON: {why}", "TypeError")
+    fault = _unbearable(encoded)
+    if fault is None and scrubber:
+        encoded = scrubber.json(encoded)
+        fault = _unbearable(encoded)
+    if fault is not None:
+        return fault
+    failed = isinstance(result, dict) and result.get("success") is False
+    if failed and not (accept and _is_accepted(result, accept)):
+        return Raised(ErrorInfo(UNSUCCESSFUL, _reason(result, scrubber), detail=_detail(encoded)))
+    return Returned(Raw(encoded))
+
+
+def _unbearable(encoded: bytes) -> Raised | None:
     if len(encoded) > MAX_RESULT:
         message = f"the result has {len(encoded)} bytes of JSON, at most {MAX_RESULT} are kept"
         return _refused("result_too_large", message, "ValueError")
     if _too_deep(encoded):
         message = f"the result is nested deeper than {MAX_JSON_DEPTH} levels"
         return _refused("result_too_deep", message, "ValueError")
-    failed = isinstance(result, dict) and result.get("success") is False
-    if failed and not (accept and _is_accepted(result, accept)):
-        return Raised(ErrorInfo(UNSUCCESSFUL, _reason(result), detail=_detail(encoded)))
-    return Returned(Raw(encoded))
+    return None
 
 
-def raised(error: BaseException) -> Raised:
-    """The outcome of an attempt that ended with ``error``."""
-    return Raised(error_info(error), _retry_after(error))
+def raised(error: BaseException, scrubber: Scrubber | None = None) -> Raised:
+    """The outcome of an attempt that ended with ``error``, without secrets."""
+    return Raised(error_info(error, scrubber), _retry_after(error))
 
 
-def error_info(error: BaseException) -> ErrorInfo:
+def error_info(error: BaseException, scrubber: Scrubber | None = None) -> ErrorInfo:
     """An exception as it is recorded: the names of its class and bases, and its message.
 
     `TRANSIENT` is among the bases where it says so itself, by a true attribute ``transient``, or
@@ -78,7 +94,7 @@ def error_info(error: BaseException) -> ErrorInfo:
     bases = [base.__name__ for base in type(error).__mro__[1:] if base not in _COMMON]
     if TRANSIENT not in (name, *bases) and _is_transient(error):
         bases.append(TRANSIENT)
-    return ErrorInfo(name, _text(error), tuple(bases))
+    return ErrorInfo(name, _text(error, scrubber or Scrubber()), tuple(bases))
 
 
 def _is_transient(error: BaseException) -> bool:
@@ -112,12 +128,12 @@ def _refused(type: str, message: str, base: str) -> Raised:
     return Raised(ErrorInfo(type, message, bases=(base,)))
 
 
-def _text(error: BaseException) -> str:
+def _text(error: BaseException, scrubber: Scrubber) -> str:
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - foreign code
         text = ""
-    return _bounded(text or type(error).__name__)
+    return _bounded(scrubber.text(text or type(error).__name__))
 
 
 def _bounded(text: str) -> str:
@@ -125,10 +141,10 @@ def _bounded(text: str) -> str:
     return text.encode("utf-8", "replace")[:MAX_MESSAGE].decode("utf-8", "ignore")
 
 
-def _reason(result: dict[Any, Any]) -> str:
+def _reason(result: dict[Any, Any], scrubber: Scrubber) -> str:
     error = result.get("error")
     if isinstance(error, str) and error:
-        return _bounded(error)
+        return _bounded(scrubber.text(str(error)))
     for name in _CODES:
         if isinstance(result.get(name), int):
             return f"{name} {result[name]}"

@@ -182,39 +182,3 @@ def require_for(host: str, values: Iterable[Any]) -> None:
                 f"the secret {value.label!r} may not be sent to this host. The operator lists "
                 f"where to in `hosts` of [secrets.{value.label}]."
             )
-
-
-class Scrubber:
-    """Strikes secrets out of what an attempt says."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, str] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._known)
-
-    def add(self, secret: SecretText) -> None:
-        """From here on this one is struck out."""
-        self._known[str(secret)] = STRUCK.format(secret.label)
-
-    def text(self, text: str) -> str:
-        """The text without them."""
-        for value, instead in self._known.items():
-            text = text.replace(value, instead)
-        return text
-
-    def json(self, encoded: bytes) -> bytes:
-        """JSON without them, in whatever way they were escaped."""
-        if not self._occur(encoded):
-            return encoded
-        return msgspec.json.encode(self._without(msgspec.json.decode(encoded)))
-
-    def _occur(self, encoded: bytes) -> bool:
-        return b"\\" in encoded or any(value.encode() in encoded for value in self._known)
-
-    def _without(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {self.text(key): self._without(item) for key, item in value.items()}
-        return [self._without(item) for item in value] if isinstance(value, list) else value

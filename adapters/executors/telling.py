@@ -1,4 +1,4 @@
-"""Output as progress: the last line that came, now and then."""
+"""Output as progress: the last whole line that came, now and then."""
 
 import asyncio
 from typing import Final
@@ -12,7 +12,10 @@ KEPT: Final = 4_096
 
 
 class Telling:
-    """Tells the last line of what is heard, as the message of a progress that stays at 0."""
+    """Tells the last line of what is heard, as the message of a progress that stays at 0.
+
+    Only a line that has ended: in half a line half a secret would not be found.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -34,9 +37,18 @@ class Telling:
     async def _tell(self) -> None:
         told = b""
         while True:
-            lines = self._latest.splitlines()
-            line = lines[-1] if lines else b""
+            line = _last_line(self._latest)
             if line and line != told:
                 told = line
                 await self._context.progress(0.0, line.decode("utf-8", "replace"))
             await asyncio.sleep(EVERY)
+
+
+def _last_line(heard: bytes) -> bytes:
+    """The last one that has both its ends, as far as can be seen."""
+    lines = heard.splitlines(keepends=True)
+    if lines and not lines[-1].endswith((b"\n", b"\r")):
+        lines.pop()
+    if len(heard) >= KEPT:
+        lines = lines[1:]
+    return lines[-1].rstrip(b"\r\n") if lines else b""

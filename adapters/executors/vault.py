@@ -3,12 +3,9 @@
 from logging import Logger, LoggerAdapter
 from typing import Any
 
-import msgspec
-from msgspec import Raw, UnsetType
-
-from ...domain.specs import ErrorInfo
-from ...engine.ports import Call, Outcome, Raised, Returned
-from .secrets import Scrubber, Secrets, SecretText, filled
+from ...engine.ports import Call
+from .scrubbing import Scrubber
+from .secrets import Secrets, SecretText, filled
 
 
 class Vault:
@@ -32,27 +29,6 @@ class Vault:
         """The inputs with values in place of names. Blocking. Raises `InvalidInput`."""
         found: dict[str, Any] = filled(inputs, self.get)
         return found
-
-    def scrubbed(self, outcome: Outcome) -> Outcome:
-        """An outcome without secrets."""
-        if not self.scrubber:
-            return outcome
-        match outcome:
-            case Returned(result=result):
-                return msgspec.structs.replace(
-                    outcome, result=Raw(self.scrubber.json(bytes(result)))
-                )
-            case Raised(error=error):
-                return msgspec.structs.replace(outcome, error=self._error(error))
-            case _:
-                return outcome
-
-    def _error(self, error: ErrorInfo) -> ErrorInfo:
-        detail = error.detail
-        if not isinstance(detail, UnsetType):
-            detail = Raw(self.scrubber.json(bytes(detail)))
-        message = self.scrubber.text(error.message)
-        return msgspec.structs.replace(error, message=message, detail=detail)
 
 
 class ScrubbedLog(LoggerAdapter[Logger]):
