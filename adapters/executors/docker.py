@@ -3,12 +3,13 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from ...domain.errors import InvalidInput
 from .base import BaseTask, Inputs
 from .command import words
-from .docker_engine import Engine, EngineAway
+from .docker_engine import Engine, EngineAway, EngineRefused
 from .docker_job import Ended, Job
 from .docker_policy import NONE, DockerPolicy, Mount
 from .docker_schemas import DEFAULT_TIMEOUT, INPUTS, MAX_TIMEOUT, MISSING, OUTPUTS, PULL
@@ -17,7 +18,8 @@ from .telling import Telling
 MAX_PIDS: Final = 512
 LOG_FILES: Final = {"max-size": "64m", "max-file": "2"}
 """The engine keeps no more of a log than this on its disk."""
-_IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
+_PART: Final = r"[A-Za-z0-9][A-Za-z0-9._:@-]*"
+_IMAGE: Final = re.compile(rf"(?=.{{1,512}}\Z){_PART}(?:/{_PART})*")
 _VARIABLE: Final = re.compile(r"[^\x00=]{1,256}")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9-]")
 _MEMORY: Final = re.compile(r"(\d{1,15})([bkmg]?)b?", re.IGNORECASE)
@@ -82,27 +84,36 @@ class DockerExecutor(BaseTask):
         seconds = _timeout(inputs)
         if not _IMAGE.fullmatch(image) or pull not in PULL:
             raise InvalidInput(f"image is a name with tag or digest, pull is {', '.join(PULL)}")
-        mounts = await asyncio.to_thread(self.policy.mounts, inputs.get("volumes") or {})
+        volumes = inputs.get("volumes") or {}
+        mounts = await asyncio.to_thread(self.policy.mounts, volumes)
         spec = self._spec(image, inputs, mounts)
         telling = Telling(self.context)
         job = self._job(inputs, telling)
-        await job.make(spec, pull, self.policy.judge_registry)
-        return await self._result(inputs, job, telling, job.run, seconds)
+
+        async def judge_again() -> None:
+            await asyncio.to_thread(self.policy.require_same, mounts, volumes)
+
+        await job.fetch(image, pull, self.policy.judge_registry)
+        await judge_again()
+        await job.make(spec)
+        return await self._result(inputs, job, telling, lambda: job.run(judge_again), seconds)
 
     async def reattach(self, inputs: Inputs) -> Callable[[], Awaitable[dict[str, Any]]] | None:
         """The container of this attempt, running or ended.
 
-        While the container engine does not answer it may well run: then it is looked for until
-        the timeout.
+        While the container engine does not answer, or cannot tell, it may well run: then it is
+        looked for until the timeout.
         """
-        telling = Telling(self.context)
+        telling, labels = Telling(self.context), self._labels()
         job = self._job(inputs, telling)
+        wait = job.follow
         try:
-            if not await job.find(self._labels()):
+            if not await job.find(labels):
                 return None
-        except EngineAway:
-            self.context.log.warning("no container engine answers; the container may still run")
-        return lambda: self._result(inputs, job, telling, job.follow, _timeout(inputs))
+        except (EngineAway, EngineRefused):
+            self.context.log.warning("no container engine tells; the container may still run")
+            wait = partial(job.seek, labels)
+        return lambda: self._result(inputs, job, telling, wait, _timeout(inputs))
 
     def _job(self, inputs: Inputs, telling: Telling) -> Job:
         context, socket = self.context, self.policy.socket

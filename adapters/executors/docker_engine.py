@@ -96,7 +96,9 @@ class Engine:
         """Containers with these labels, running or not."""
         wanted = {"label": [f"{name}={value}" for name, value in labels.items()]}
         params = {"all": "1", "filters": json.dumps(wanted)}
-        found: list[dict[str, Any]] = await self._call("GET", "/containers/json", params)
+        found = await self._call("GET", "/containers/json", params)
+        if not isinstance(found, list):
+            raise EngineAway("the container engine gives no list")
         return found
 
     async def logs(self, name: str) -> AsyncGenerator[bytes, None]:

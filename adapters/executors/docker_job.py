@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
+from itertools import chain, repeat
 from typing import Any, Final
 
 from msgspec import Struct
@@ -46,14 +47,14 @@ class Job:
         self._keep = keep
         self._begun = False
 
-    async def make(
-        self, spec: Mapping[str, Any], pull: str, judge: Callable[[str], Awaitable[None]]
-    ) -> None:
-        """Have the image there, and the container made. ``judge`` sees what is to be fetched."""
-        image = str(spec["Image"])
+    async def fetch(self, image: str, pull: str, judge: Callable[[str], Awaitable[None]]) -> None:
+        """Have the image there. ``judge`` sees what is to be fetched."""
         if pull == "always" or (pull == MISSING and not await self._engine.has_image(image)):
             await judge(image)
             await self._engine.pull(image)
+
+    async def make(self, spec: Mapping[str, Any]) -> None:
+        """Make the container, and do not start it yet."""
         self._begun = True
         try:
             self.id = await _whole(self._engine.create(self._name, spec))
@@ -64,9 +65,13 @@ class Job:
             await self.end()
             raise
 
-    async def run(self) -> Ended:
-        """Start it and wait for its end. When the wait is cut short it is ended."""
+    async def run(self, judge: Callable[[], Awaitable[None]]) -> Ended:
+        """Start it and wait for its end. When the wait is cut short it is ended.
+
+        Where ``judge`` raises it is dropped, and was not started.
+        """
         try:
+            await judge()
             await self._engine.start(self._name)
         except BaseException:
             await self.end(dropped=True)
@@ -83,6 +88,28 @@ class Job:
                 self.id = self._name = str(container["Id"])
                 return True
         return False
+
+    async def seek(self, labels: Mapping[str, str]) -> Ended:
+        """Look for it until the engine tells, then wait for its end, and collect."""
+        self._begun = True
+        try:
+            for wait in chain(AGAIN, repeat(AGAIN[-1])):
+                if await self._told(labels):
+                    break
+                await asyncio.sleep(wait)
+        except BaseException:
+            await self.end()
+            raise
+        return await self.follow()
+
+    async def _told(self, labels: Mapping[str, str]) -> bool:
+        try:
+            found = await self.find(labels)
+        except (EngineAway, EngineRefused):
+            return False
+        if not found:
+            raise ContainerLost(LOST)
+        return True
 
     async def follow(self) -> Ended:
         """Wait for its end, and collect."""

@@ -3,18 +3,21 @@
 Settings: ``APFLOW_DOCKER_ENABLED``; ``…_SOCKET``, where the engine listens; ``…_ROOTS``, folders
 that containers may see, with ``:rw`` at the end change as well; ``…_NETWORKS`` that they may join,
 none at first; ``…_IMAGES``, patterns such as ``registry.example.com/*``, any image without one.
+
+A folder below one that containers may change could be replaced by a link to anywhere between the
+look at it and the start of a container. So of a folder that may change only the whole is shown.
 """
 
 import os
 import stat
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from msgspec import Struct
 
 from ...domain.errors import ExecutorDisabled, InvalidInput
 from ..net.guard import Guard
+from .docker_images import allows, split
 
 PREFIX: Final = "APFLOW_DOCKER_"
 SOCKET: Final = "/var/run/docker.sock"
@@ -26,11 +29,12 @@ _SHARED: Final = ("host", "container:")
 
 
 class Mount(Struct, frozen=True):
-    """``source`` is a path without links."""
+    """``source`` is a path without links, ``inode`` tells what it led to."""
 
     source: str
     target: str
     writable: bool
+    inode: tuple[int, int]
 
 
 class DockerPolicy(Struct, frozen=True):
@@ -72,7 +76,7 @@ class DockerPolicy(Struct, frozen=True):
             raise ExecutorDisabled(
                 f"containers are switched off. The operator sets {PREFIX}ENABLED=true."
             )
-        if self.images and not any(fnmatchcase(image, pattern) for pattern in self.images):
+        if self.images and not any(allows(pattern, image) for pattern in self.images):
             raise ExecutorDisabled(
                 f"the image is none of those that are allowed. The operator lists them in "
                 f"{PREFIX}IMAGES."
@@ -110,9 +114,23 @@ class DockerPolicy(Struct, frozen=True):
                 "a volume may be seen but not changed. The operator lists folders that may be, "
                 f"with {WRITABLE} at the end, in {PREFIX}ROOTS."
             )
-        if _within(self.socket, real) or _is_socket(real):
+        if any(_below(real, root) for root in self.roots if root.endswith(WRITABLE)):
+            raise ExecutorDisabled(
+                "a volume lies below a folder that containers may change, and could be replaced "
+                "by them. Name that folder itself, or have the operator list one outside of it in "
+                f"{PREFIX}ROOTS."
+            )
+        found = _looked_at(real)
+        if _within(self.socket, real) or stat.S_ISSOCK(found.st_mode):
             raise ExecutorDisabled("a volume holds a socket, which would open the machine")
-        return Mount(real, target, writable)
+        return Mount(real, target, writable, (found.st_dev, found.st_ino))
+
+    def require_same(self, mounts: list[Mount], volumes: Mapping[str, str]) -> None:
+        """That the volumes lead to what they led to when they were judged. Blocking."""
+        if self.mounts(volumes) != mounts:
+            raise ExecutorDisabled(
+                "a volume was replaced after it had been judged: nothing was started"
+            )
 
     async def judge_registry(self, image: str) -> None:
         """Where the image would be fetched from. Raises `TargetRefused`.
@@ -120,9 +138,11 @@ class DockerPolicy(Struct, frozen=True):
         The engine resolves the name by itself, later: for a name that answers differently then,
         list the images that may be used.
         """
-        first, slash, _ = image.partition("/")
-        if slash and ("." in first or ":" in first or first == "localhost"):
-            host, _, port = first.partition(":") if first.count(":") < 2 else (first, "", "")
+        registry, _ = split(image)
+        if registry:
+            host, _, port = (
+                registry.partition(":") if registry.count(":") < 2 else (registry, "", "")
+            )
             await self.guard.pin(host, int(port) if port.isdigit() else 443)
 
 
@@ -131,8 +151,13 @@ def _within(path: str, folder: str) -> bool:
     return os.path.commonpath([real, root]) == root
 
 
-def _is_socket(path: str) -> bool:
+def _below(path: str, root: str) -> bool:
+    folder = root.removesuffix(WRITABLE)
+    return _within(path, folder) and os.path.realpath(path) != os.path.realpath(folder)
+
+
+def _looked_at(path: str) -> os.stat_result:
     try:
-        return stat.S_ISSOCK(os.stat(path).st_mode)
+        return os.stat(path, follow_symlinks=False)
     except OSError:
         raise InvalidInput("a volume does not exist, or may not be looked at") from None

@@ -12,6 +12,7 @@ from msgspec import Raw, json, structs
 
 from aipartnerupflow.adapters.executors import Registry, invoke
 from aipartnerupflow.adapters.executors.docker_engine import Frames
+from aipartnerupflow.adapters.executors.docker_images import allows
 from aipartnerupflow.adapters.executors.inventory import describe
 from aipartnerupflow.adapters.executors.shared import Shared
 from aipartnerupflow.engine.ports import Gone, Outcome, Raised, Returned
@@ -208,6 +209,43 @@ async def test_the_engines_socket_is_in_no_volume(
     assert engine.asked == []
 
 
+async def test_below_a_folder_that_containers_may_change_nothing_is_shown(
+    run: Caller, engine: FakeEngine, folders: Path
+) -> None:
+    roots = (f"{folders}/changed:rw", f"{folders}/changed/in", f"{folders}/seen")
+    run.registry.configure({**run.settings, "APFLOW_DOCKER_ROOTS": roots})
+    (folders / "seen" / "link").symlink_to(folders / "changed" / "in")
+    for source in ("changed/in", "seen/link"):
+        for target in ("/in", "/in:rw"):
+            found = await run.refused(volumes={f"{folders}/{source}": target})
+            assert found.error.type == "ExecutorDisabled", (source, target)
+    found = await run.refused(volumes={f"{folders}/changed/in": "/in"})
+    assert "could be replaced by them" in found.error.message
+    assert engine.asked == []
+    assert (await run(volumes={f"{folders}/changed": "/in:rw"}))["success"]
+
+
+@pytest.mark.parametrize("kind", ["link", "folder"])
+@pytest.mark.parametrize("moment", ["POST /images/create", "POST /containers/create"])
+async def test_a_volume_that_is_replaced_before_the_start_is_refused(
+    run: Caller, engine: FakeEngine, folders: Path, moment: str, kind: str
+) -> None:
+    source = folders / "seen" / "in"
+    engine.delay[moment] = 0.3
+    running = run.begin(image="busybox", volumes={str(source): "/in"})
+    await until(lambda: moment in engine.asked)
+    source.rename(folders / "moved")
+    if kind == "link":
+        source.symlink_to(folders / "secret")
+    else:
+        source.mkdir()
+    found = await running
+    assert isinstance(found, Raised)
+    assert (found.error.type, is_transient(found)) == ("ExecutorDisabled", False)
+    assert not any(line.endswith("/start") for line in engine.asked)
+    assert engine.containers == {}
+
+
 @pytest.mark.parametrize("network", ["host", "bridge", "container:x", "default", ""])
 async def test_it_joins_no_network_but_an_allowed_one(
     run: Caller, engine: FakeEngine, network: str
@@ -222,6 +260,31 @@ async def test_only_images_that_are_allowed_are_run(run: Caller, engine: FakeEng
     run.registry.configure({**run.settings, "APFLOW_DOCKER_IMAGES": ("test:*", "b?sybox")})
     assert (await run())["success"]
     assert (await run.refused(image="evil/test:busybox")).error.type == "ExecutorDisabled"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matched", "not_matched"),
+    [
+        ("alpine*", "alpine:3.22", "alpine.evil.example/x"),
+        ("python:3*", "python:3.13-slim", "python:3000/evil/img"),
+        ("team*", "team:1", "team/x"),
+        ("*", "alpine:3", "evil.example/x"),
+        ("*", "alpine:3", "library/alpine"),
+        ("intranet*/*", "intranet/app", "INTRANET/app"),
+        ("localhost/*", "localhost/a/b:1", "local/a"),
+        ("*/*", "team/app/x", "localhost/app"),
+        ("team/*", "team/app:1", "teams/app:1"),
+        ("registry.example.com/*", "registry.example.com/a/b:1", "registry.example.com.evil.tld/a"),
+        ("registry.example.com/team/*", "registry.example.com/team/a/b", "registry.example.com/b"),
+        ("registry.example.com/*:1", "registry.example.com/app:1", "registry.example.com/a/b:1"),
+        ("*.example.com/app", "eu.example.com/app", "evil.tld/example.com/app"),
+    ],
+)
+def test_a_pattern_of_images_names_their_registry(
+    pattern: str, matched: str, not_matched: str
+) -> None:
+    assert allows(pattern, matched)
+    assert not allows(pattern, not_matched)
 
 
 async def test_an_image_that_is_missing_is_fetched(run: Caller, engine: FakeEngine) -> None:
@@ -241,7 +304,9 @@ async def test_an_image_that_there_is_not_is_final(run: Caller, engine: FakeEngi
     assert engine.made == []
 
 
-@pytest.mark.parametrize("image", ["10.0.0.1:5000/x", "localhost/x", "169.254.169.254/x:y"])
+@pytest.mark.parametrize(
+    "image", ["10.0.0.1:5000/x", "localhost/x", "169.254.169.254/x:y", "LOCALHOST/x"]
+)
 async def test_no_image_is_fetched_from_a_place_that_is_not_public(
     run: Caller, engine: FakeEngine, image: str
 ) -> None:
@@ -487,6 +552,34 @@ async def test_while_no_engine_answers_a_container_is_not_given_up(
     assert detail(await run.again())["logs"] == "begun\nwent\n"
 
 
+async def test_while_an_engine_cannot_tell_a_container_is_not_given_up(
+    run: Caller, engine: FakeEngine, hanging: Hanging
+) -> None:
+    await lost(run, engine)
+    engine.fail("GET /containers/json", 500, "layer store is busy", times=3)
+    hanging.go.set()
+    assert detail(await run.again())["logs"] == "begun\nwent\n"
+    assert len(engine.made) == 1
+
+
+async def test_an_engine_that_never_tells_is_asked_until_the_timeout(
+    run: Caller, engine: FakeEngine
+) -> None:
+    engine.fail("GET /containers/json", 500, "layer store is busy", times=100)
+    found = await run.again(timeout=0.5)
+    assert isinstance(found, Raised)
+    assert found.error.message == "ended by force after 0.5 s"
+
+
+async def test_one_that_was_not_there_once_the_engine_told_is_lost(
+    run: Caller, engine: FakeEngine
+) -> None:
+    engine.fail("GET /containers/json", 500, "layer store is busy")
+    found = await run.again()
+    assert isinstance(found, Raised)
+    assert found.error.type == "ContainerLost"
+
+
 async def test_a_secret_reaches_the_container_and_no_result(
     run: Caller, engine: FakeEngine
 ) -> None:
@@ -505,6 +598,7 @@ async def test_a_secret_reaches_the_container_and_no_result(
     [
         {"image": "a b"},
         {"image": "../x"},
+        {"image": "a/../x"},
         {"command": "echo 'x"},
         {"command": []},
         {"env": {"A=B": "x"}},
