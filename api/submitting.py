@@ -8,13 +8,14 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ..domain.errors import Fault, IdTaken, InvalidGraph, InvalidInput, KeyTaken, NotADraft
 from ..domain.events import TasksAdded, TreeCreated, TreeSubmitted
 from ..domain.intake import Intake, read
 from ..domain.specs import Request, TreeOptions
 from ..domain.webhooks import Hook
+from ..domain.written import items_of
 from ..engine.lifecycle import NewTree, create
 from ..engine.lifecycle import submit as submit_draft
 from .documents import Submitted as Submitted
@@ -23,8 +24,11 @@ from .webhooks import WrittenHook, announced, hooks_of, register
 
 FEW = 500
 """So many tasks are looked at in the loop's own thread."""
+LARGE = 64 * 1024
+"""Bytes of JSON that are read beside the loop, which has others to serve."""
+HOOKS_BYTES = 256 * 1024
+"""Bytes of the webhooks that are written with a tree."""
 CREATING = ("tree.created", "tasks.added", "tree.submitted")
-_raws = msgspec.json.Decoder(list[Raw])
 
 
 class Written(Struct, forbid_unknown_fields=True):
@@ -41,7 +45,15 @@ class Written(Struct, forbid_unknown_fields=True):
 
 
 class _Wrapped(Written, forbid_unknown_fields=True):
-    tasks: list[Raw]
+    tasks: Raw  # type: ignore[assignment]
+
+
+class _Outline(Struct):
+    tasks: Raw | UnsetType = UNSET
+    webhooks: Raw | UnsetType = UNSET
+
+
+_outline = msgspec.json.Decoder(_Outline)
 
 
 class KeyMisused(InvalidInput):
@@ -51,14 +63,21 @@ class KeyMisused(InvalidInput):
 def parse(data: bytes) -> Written:
     """An array of tasks, a task with children, or an object with ``tasks``, as `Written` has it.
 
-    Raises `InvalidInput`, without repeating what was given.
+    Raises `InvalidInput`, without repeating what was given, or `InvalidGraph`. What has too many
+    parts is refused before anything is made of them.
     """
     try:
         if data.lstrip()[:1] == b"[":
-            return Written(_raws.decode(data))
-        if "tasks" not in msgspec.json.decode(data, type=dict[str, Raw]):
+            return Written(items_of(data))
+        outline = _outline.decode(data)
+        if isinstance(outline.tasks, UnsetType):
             return Written([data])
-        return msgspec.json.decode(data, type=_Wrapped)
+        tasks = items_of(outline.tasks)
+        hooks = outline.webhooks
+        if not isinstance(hooks, UnsetType) and len(memoryview(hooks)) > HOOKS_BYTES:
+            raise InvalidInput(f"`webhooks` has more than {HOOKS_BYTES >> 10} KiB")
+        rest = msgspec.json.decode(data, type=_Wrapped)
+        return Written(tasks, rest.name, rest.limit, rest.start, rest.demo, rest.webhooks)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise InvalidInput(
@@ -77,6 +96,20 @@ def options(limit: int | None, demo: bool = False) -> TreeOptions:
 def request_of(owner: str | None, key: str, body: bytes) -> Request:
     """What makes a request one and the same: its owner, its key, and what it says."""
     return Request(sha256(f"{owner or ''}\0{key}".encode()).hexdigest(), sha256(body).hexdigest())
+
+
+async def understood(
+    body: bytes, owner: str | None, key: str | None
+) -> tuple[Written, Request | None]:
+    """What a body asks for, and the request that it makes with an idempotency key.
+
+    Raises what `parse` raises.
+    """
+
+    def read() -> tuple[Written, Request | None]:
+        return parse(body), request_of(owner, key, body) if key else None
+
+    return read() if len(body) < LARGE else await asyncio.to_thread(read)
 
 
 async def submit(
@@ -132,8 +165,7 @@ async def _require_new(store: Store, ids: Sequence[str], owner: str | None) -> N
 
 
 async def _read(store: Store, written: Written, registered: Any) -> Intake:
-    """Large trees are read beside the loop, which has others to serve."""
-    if sum(len(bytes(task)) for task in written.tasks) < 64 * 1024:
+    if sum(len(memoryview(task)) for task in written.tasks) < LARGE:
         return read(written.tasks, store.new_id, registered)
     return await asyncio.to_thread(read, written.tasks, store.new_id, registered)
 

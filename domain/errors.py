@@ -53,10 +53,20 @@ class Fault(Struct, frozen=True, omit_defaults=True):
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
+MAX_FAULTS = 1_000
+"""So many faults of one tree are told."""
+
+
 class InvalidGraph(ApflowError):
-    """The tree cannot be run as written. ``faults`` lists all that is wrong, not only the first."""
+    """The tree cannot be run as written. ``faults`` lists all that is wrong, not only the first.
+
+    Of very many it lists the first `MAX_FAULTS`, and one more that says that there are others.
+    """
 
     def __init__(self, faults: Sequence[Fault]) -> None:
+        if len(faults) > MAX_FAULTS:
+            more = Fault("more", "", "there are more faults; mend these first")
+            faults = [*faults[:MAX_FAULTS], more]
         self.faults = tuple(faults)
         super().__init__("; ".join(str(fault) for fault in self.faults))
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from .decide.submission import Registered, graph_faults, unregistered
-from .errors import Fault, InvalidGraph
+from .errors import MAX_FAULTS, Fault, InvalidGraph
 from .graph import check
 from .policies import policy_faults, policy_of
 from .specs import (
@@ -110,7 +110,8 @@ class _Reader:
             written = task.id or id
             if key in self.by_key or written in self.by_id:
                 double = key if key in self.by_key else written
-                message = f"two tasks are called {double!r}; an id or key is unique in its tree"
+                said = double[:MAX_NAME]
+                message = f"two tasks are called {said!r}; an id or key is unique in its tree"
                 self._fault("duplicate_key", double, message)
             self.ids.append(id)
             self.keys.append(key)
@@ -180,7 +181,8 @@ class _Reader:
         return policy
 
     def _fault(self, code: str, where: str, message: str) -> None:
-        self.faults.append(Fault(code, where, message))
+        if len(self.faults) <= MAX_FAULTS:
+            self.faults.append(Fault(code, where[:MAX_NAME], message))
 
     def _parent(self, key: str, task: WrittenTask, nested: int) -> str | None:
         if nested >= 0:
@@ -226,10 +228,11 @@ class _Reader:
         return tuple(Dependency(on, required) for on, required in found.items())
 
     def _why_not(self, reference: str) -> str:
+        said = reference[:MAX_NAME]
         if self.by_name.get(reference) == -1:
-            return f"{reference!r}, which is the name of several tasks; use an id or key"
+            return f"{said!r}, which is the name of several tasks; use an id or key"
         return (
-            f"{reference!r}, which is not a task of this tree. "
+            f"{said!r}, which is not a task of this tree. "
             "Name a task of the tree, or add_child it first."
         )
 

@@ -4,16 +4,26 @@ What is JSON but no task is told here, where it stands, before anything refers t
 """
 
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct, UnsetType
 
-from .errors import Fault, InvalidGraph
+from .errors import MAX_FAULTS, Fault, InvalidGraph
 from .policies import WrittenPolicy
-from .specs import EMPTY_OBJECT, MAX_DEPTH, MAX_JSON_DEPTH, MAX_SPEC_BYTES, MAX_TASKS
+from .specs import (
+    EMPTY_OBJECT,
+    MAX_DEPENDENCIES,
+    MAX_DEPTH,
+    MAX_JSON_DEPTH,
+    MAX_NAME,
+    MAX_SPEC_BYTES,
+    MAX_TASKS,
+)
 
 TOLERATED = frozenset(
     {"status", "result", "error", "progress", "created_at", "started_at", "updated_at",
@@ -51,6 +61,61 @@ _ENUM = re.compile(r"Invalid enum value .*?(?= - at |$)", re.DOTALL)
 _task = msgspec.json.Decoder(WrittenTask)
 _flawless = msgspec.json.Decoder(_Flawless)
 _fields = msgspec.json.Decoder(dict[str, Raw])
+_raws = msgspec.json.Decoder(list[Raw])
+_MANY = 2 * MAX_TASKS
+"""An array with fewer bytes cannot have too many items."""
+_OWN = 3 * MAX_SPEC_BYTES + 320 * MAX_DEPENDENCIES
+"""No task that is one has more bytes, those below it not counted."""
+
+
+class _Budget(threading.local):
+    left = 0
+
+
+_budget = _Budget()
+
+
+class _Item(Struct, gc=False):
+    """An item that is only counted: its fields are passed over."""
+
+    def __post_init__(self) -> None:
+        _budget.left -= 1
+        if _budget.left < 0:
+            raise ValueError("too many")
+
+
+class _Outline(Struct, gc=False):
+    children: Raw | UnsetType = msgspec.UNSET
+
+
+_counting = msgspec.json.Decoder(list[_Item])
+_outline = msgspec.json.Decoder(_Outline)
+
+
+def items_of(array: Raw | bytes) -> list[Raw]:
+    """The items of an array of tasks, which are counted before anything is made of them.
+
+    Raises `InvalidGraph` where there are too many, or, in a large array, one is no object; and
+    what msgspec raises where it is no JSON array.
+    """
+    if len(memoryview(array)) > _MANY:
+        _count(array)
+    return _raws.decode(array)
+
+
+def _count(array: Raw | bytes, where: str = "") -> None:
+    _budget.left = MAX_TASKS + 1
+    try:
+        _counting.decode(array)
+    except msgspec.ValidationError as error:
+        if _budget.left < 0:
+            raise InvalidGraph([_too_many()]) from None
+        raise InvalidGraph([Fault("malformed", where, str(error))]) from None
+
+
+def _too_many() -> Fault:
+    message = f"more than {MAX_TASKS} tasks in one tree. Split the tree."
+    return Fault("too_many_tasks", "", message)
 
 
 def flatten(documents: Iterable[Raw | bytes]) -> tuple[list[tuple[WrittenTask, int]], list[Fault]]:
@@ -61,9 +126,14 @@ def flatten(documents: Iterable[Raw | bytes]) -> tuple[list[tuple[WrittenTask, i
     found: list[tuple[WrittenTask, int]] = []
     faults: list[Fault] = []
     unreadable = False
-    todo = [(document, -1, f"/{i}", 1) for i, document in enumerate(documents)]
+    few = islice(documents, MAX_TASKS + 2)
+    todo = [(document, -1, f"/{i}", 1) for i, document in enumerate(few)]
+    if len(todo) > MAX_TASKS + 1:
+        raise InvalidGraph([_too_many()])
     for document, parent, where, depth in todo:  # grows: breadth first
         task = _decode(document, where, faults)
+        if len(faults) > MAX_FAULTS:
+            raise InvalidGraph(faults)
         if task is None:
             unreadable = True
             continue
@@ -71,20 +141,22 @@ def flatten(documents: Iterable[Raw | bytes]) -> tuple[list[tuple[WrittenTask, i
             message = f"nested deeper than {MAX_DEPTH} levels"
             raise InvalidGraph([*faults, Fault("too_deep", where, message)])
         if task.children:
+            if len(todo) + len(task.children) > MAX_TASKS + 1:
+                raise InvalidGraph([*faults, _too_many()])
             at, below = len(found), f"{where}/children/"
             todo.extend(
                 (child, at, f"{below}{i}", depth + 1) for i, child in enumerate(task.children)
             )
         found.append((task, parent))
-        if len(todo) > MAX_TASKS + 1:
-            message = f"more than {MAX_TASKS} tasks in one tree. Split the tree."
-            raise InvalidGraph([*faults, Fault("too_many_tasks", "", message)])
     if unreadable:
         raise InvalidGraph(faults)
     return found, faults
 
 
 def _decode(document: Raw | bytes, where: str, faults: list[Fault]) -> WrittenTask | None:
+    if len(memoryview(document)) > _MANY and (fault := _bloat(document, where)) is not None:
+        faults.append(fault)
+        return None
     with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _flawless.decode(document)
     try:
@@ -97,6 +169,20 @@ def _decode(document: Raw | bytes, where: str, faults: list[Fault]) -> WrittenTa
         return None
 
 
+def _bloat(document: Raw | bytes, where: str) -> Fault | None:
+    """What speaks against reading a large document; what is no task is told by who reads it."""
+    size = len(memoryview(document))
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        children = _outline.decode(document).children
+        if not isinstance(children, UnsetType):
+            size -= len(memoryview(children))
+            _count(children, f"{where}/children")
+    if size <= _OWN:
+        return None
+    message = f"a task with {size} bytes beside its children; at most {_OWN}"
+    return Fault("too_large", where, message)
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
@@ -104,8 +190,8 @@ def _reason(error: Exception) -> str:
 
 
 def _unknown_fields(names: Iterable[str], where: str) -> Iterator[Fault]:
-    for name in sorted(set(names) - TOLERATED):
-        message = f"unknown field {name!r}; a task has {', '.join(sorted(FIELDS))}"
+    for name in islice(sorted(set(names) - TOLERATED), MAX_FAULTS):
+        message = f"unknown field {name[:MAX_NAME]!r}; a task has {', '.join(sorted(FIELDS))}"
         yield Fault("unknown_field", where, message)
 
 

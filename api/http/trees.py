@@ -12,7 +12,7 @@ from starlette.responses import Response
 from ...domain.errors import ApflowError, InvalidInput
 from ...projections.views import TaskView, TreeView
 from ..documents import Page, TreeDocument, task_document, tree_document
-from ..submitting import Submitted, parse, request_of, submit
+from ..submitting import Submitted, submit, understood
 from ..times import instant
 from ..wiring.serving import Past, past
 from .access import Caller, Needs, Scope
@@ -87,12 +87,12 @@ async def submit_tree(
     server: Server = request.app.state.server
     body = await json_body(request, MAX_TREE)
     wait = wait_of(prefer)
-    made = request_of(caller.user, idempotency_key, body) if idempotency_key else None
+    written, made = await understood(body, caller.user, idempotency_key)
     drive = server.engine is not None
 
     async def submitting() -> Submitted:
         return await submit(
-            server.store, parse(body), owner=caller.user, request=made, drive=drive,
+            server.store, written, owner=caller.user, request=made, drive=drive,
             admin=caller.sees_all,
         )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """One call while it is carried out: who calls, what is given, how long they would wait."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec import Raw, UnsetType
 
@@ -9,6 +10,7 @@ from ...domain.errors import NotFound
 from ...projections.views import TaskView
 from ..http.access import Caller, Scope
 from ..http.server import Server
+from ..submitting import LARGE
 from .documents import OVER
 from .errors import Code, RpcError
 from .parameters import Given, usable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ..stores import Store
 
 
+T = TypeVar("T")
 NOBODY: Final = "\0"
 """Who owns nothing."""
 
@@ -41,6 +44,12 @@ class Call:
     def given(self) -> Given:
         """The parameters by name."""
         return Given(self.params)
+
+    async def aside(self, read: Callable[["Call"], T]) -> T:
+        """What ``read`` makes of this call; beside the loop where it is large."""
+        if isinstance(self.params, UnsetType) or len(memoryview(self.params)) < LARGE:
+            return read(self)
+        return await asyncio.to_thread(read, self)
 
     @property
     def patience(self) -> float:

@@ -59,7 +59,7 @@ async def create(call: Call) -> Any:
 
     The answer lists the tasks; where there is only one, it is that.
     """
-    tasks, name = _tasks_of(call)
+    tasks, name = await call.aside(_tasks_of)
     alone = tasks[0] if len(tasks) == 1 else None
     parent = None if alone is None else await _stored_parent(call, alone)
     if alone is not None and parent is not None:

@@ -51,7 +51,7 @@ class _Begun(Struct, frozen=True):
 
 async def execute(call: Call) -> Document | Followed:
     """Answers at once, or when the tree has settled, as far as the caller would wait."""
-    order = _order(call)
+    order = await call.aside(_order)
     if order.stream:
         with call.server.stream(call.caller):
             pass  # refused before anything begins

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
-from msgspec import Raw, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from ...domain.specs import is_id
+from ...domain.written import items_of as counted
 from .envelope import first_of
 from .errors import Code, RpcError, Wrong
 
@@ -15,10 +16,19 @@ MAX_IDS: Final = 1_000
 MAX_TEXT: Final = 255
 MAX_BYTES: Final = 256 * 1024
 """Of any parameter but tasks."""
+MAX_OWN: Final = 8 << 20
+"""Of all parameters but tasks."""
 T = TypeVar("T")
 
 _members = msgspec.json.Decoder(dict[str, Raw])
-_raws = msgspec.json.Decoder(list[Raw])
+
+
+class _Large(msgspec.Struct, gc=False):
+    tasks: Raw | UnsetType = UNSET
+    children: Raw | UnsetType = UNSET
+
+
+_large = msgspec.json.Decoder(_Large)
 
 
 class Given:
@@ -36,6 +46,8 @@ class Given:
             return
         if is_array(params):
             raise RpcError.of(Code.INVALID_PARAMS, "", "this method takes its parameters by name")
+        if len(memoryview(params)) > MAX_OWN:
+            _require_few(params)
         self._members = _members.decode(params)
 
     def refuse(self, field: str, reason: str) -> None:
@@ -154,9 +166,20 @@ def is_array(raw: Raw) -> bool:
     return first_of(raw) == b"["
 
 
+def _require_few(params: Raw) -> None:
+    """What is large has large tasks, and not millions of names. Raises `RpcError`."""
+    parts = _large.decode(params)
+    own = len(memoryview(params))
+    for part in (parts.tasks, parts.children):
+        own -= 0 if isinstance(part, UnsetType) else len(memoryview(part))
+    if own > MAX_OWN:
+        reason = f"the parameters have more than {MAX_OWN >> 20} MiB beside their tasks"
+        raise RpcError.of(Code.INVALID_PARAMS, "", reason)
+
+
 def items_of(raw: Raw) -> list[Raw]:
-    """The items of an array; whatever else it is, is the only one."""
-    return _raws.decode(raw) if is_array(raw) else [raw]
+    """The items of an array; whatever else it is, is the only one. Raises `InvalidGraph`."""
+    return counted(raw) if is_array(raw) else [raw]
 
 
 def usable(id: str) -> str:

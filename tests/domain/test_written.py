@@ -1,5 +1,6 @@
 """Fields and JSON of a document: what is no task is told where it stands."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,10 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, json
 
-from aipartnerupflow.domain.errors import InvalidGraph
+from aipartnerupflow.domain.errors import MAX_FAULTS, InvalidGraph
 from aipartnerupflow.domain.intake import read
-from aipartnerupflow.domain.specs import MAX_JSON_DEPTH, MAX_NAME, MAX_SPEC_BYTES, TaskSpec
-from aipartnerupflow.domain.written import FIELDS, TOLERATED, depth
+from aipartnerupflow.domain.specs import (
+    MAX_JSON_DEPTH,
+    MAX_NAME,
+    MAX_SPEC_BYTES,
+    MAX_TASKS,
+    TaskSpec,
+)
+from aipartnerupflow.domain.written import FIELDS, TOLERATED, depth, items_of
 from tests.domain.documents import R, counting, faults_of, refused, spec_of, taken_in, under_r
 
 
@@ -61,6 +68,65 @@ class TestFields:
         assert taken_in(R).owner is None
         others = (R | {"user_id": "ann"}, under_r("a", user_id="bob"))
         assert faults_of(*others) == [("several_owners", "")]
+
+
+class TestBounds:
+    def test_no_more_is_taken_than_one_tree_can_have(self) -> None:
+        taken = 0
+
+        def endless() -> Iterator[bytes]:
+            nonlocal taken
+            while True:
+                taken += 1
+                yield b"0"
+
+        with pytest.raises(InvalidGraph) as caught:
+            read(endless(), counting())
+        assert [fault.code for fault in caught.value.faults] == ["too_many_tasks"]
+        assert taken == MAX_TASKS + 2
+
+    def test_of_very_many_faults_the_first_are_told_and_that_there_are_more(self) -> None:
+        with pytest.raises(InvalidGraph) as caught:
+            read([b"0"] * (MAX_FAULTS + 500), counting())
+        *told, last = caught.value.faults
+        assert [fault.where for fault in told] == [f"/{n}" for n in range(MAX_FAULTS)]
+        assert (last.code, last.message) == ("more", "there are more faults; mend these first")
+
+    def test_so_are_those_of_tasks_that_can_be_read(self) -> None:
+        wrong = [json.encode({"name": "", "id": f"a{n}"}) for n in range(MAX_FAULTS + 500)]
+        with pytest.raises(InvalidGraph) as caught:
+            read(wrong, counting())
+        assert len(caught.value.faults) == MAX_FAULTS + 1
+
+    @pytest.mark.parametrize(
+        ("item", "code"), [(b"{}", "too_many_tasks"), (b"0", "malformed"), (b"[]", "malformed")]
+    )
+    @pytest.mark.parametrize("nested", [False, True])
+    def test_an_array_is_counted_before_anything_is_made_of_it(
+        self, item: bytes, code: str, nested: bool
+    ) -> None:
+        array = b"[" + item + (b"," + item) * (MAX_TASKS + 1) + b"]"
+        document = b'{"name":"r","children":%b}' % array
+        with pytest.raises(InvalidGraph) as caught:
+            read([document] if nested else items_of(array), counting())
+        assert [fault.code for fault in caught.value.faults] == [code]
+
+    def test_as_many_as_a_tree_can_have_are_counted_and_given(self) -> None:
+        array = b"[{}" + b",{}" * MAX_TASKS + b"]"
+        assert len(items_of(array)) == MAX_TASKS + 1
+
+    def test_a_task_has_a_largest_size(self) -> None:
+        many = b",".join(b'"%d":0' % n for n in range(600_000))
+        with pytest.raises(InvalidGraph) as caught:
+            read([b'{"name":"r",%b}' % many], counting())
+        assert [(f.code, f.where) for f in caught.value.faults] == [("too_large", "/0")]
+
+    def test_what_is_too_long_is_not_repeated_whole(self) -> None:
+        long = "x" * 10_000
+        faults = refused(R | {long: 1}, under_r(long, dependencies=[long + "y"]))
+        assert faults
+        assert all(len(fault.message) < 2_000 for fault in faults)
+        assert all(len(fault.where) <= MAX_NAME for fault in faults)
 
 
 class TestJson:

@@ -188,6 +188,16 @@ async def test_what_is_no_tree_is_refused_with_a_reason(api: Api, body: bytes) -
     assert api.store.journal.position() == before
 
 
+@pytest.mark.parametrize("form", ["%b", '{"tasks":%b}'])
+async def test_an_array_with_too_many_items_is_refused_before_it_is_read(
+    api: Api, form: str
+) -> None:
+    body = form.replace("%b", "[" + "{}," * 100_001 + "{}]")
+    answer = await api.admin.post("/v1/trees", content=body, headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 422
+    assert [error["code"] for error in answer.json()["errors"]] == ["too_many_tasks"]
+
+
 async def test_another_users_id_in_a_body_is_refused_unless_an_admin_sends_it(api: Api) -> None:
     body = [{"name": "give", "user_id": "bob"}]
     ann = await api.user("ann", "operate").post("/v1/trees", json=body)

@@ -213,3 +213,17 @@ async def test_a_draft_is_not_cancelled_but_deleted(rpc: Rpc) -> None:
 async def test_a_reason_is_short(rpc: Rpc) -> None:
     params = {"task_ids": [], "error_message": "x" * 1001}
     assert (await rpc.refused("tasks.cancel", params))["code"] == Code.INVALID_PARAMS
+
+
+@pytest.mark.parametrize("method", ["tasks.execute", "tasks.create"])
+async def test_an_array_with_too_many_items_is_refused_before_it_is_read(
+    rpc: Rpc, method: str
+) -> None:
+    error = await rpc.refused(method, {"tasks": [{}] * 100_002})
+    assert error["code"] == Code.INVALID_TREE
+    assert len(error["data"]) == 1
+
+
+async def test_large_parameters_are_tasks(rpc: Rpc) -> None:
+    error = await rpc.refused("tasks.create", {"name": "give", "inputs": {"x": "y" * (8 << 20)}})
+    assert error["code"] == Code.INVALID_PARAMS

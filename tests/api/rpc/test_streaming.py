@@ -73,7 +73,7 @@ async def test_a_result_that_was_written_over_many_lines_comes_on_one(rpc: Rpc) 
     waiting = {"name": "signal", "id": "g", "inputs": {"name": "go"}}
     following = asyncio.ensure_future(streamed(rpc, tasks=[waiting]))
     payload = b'{"name": "go", "payload": {\r\n  "x": [\n    1,\r 2\n  ]\n}}'
-    while (
+    while (  # noqa: ASYNC110 - it is not there yet
         await rpc.client.post(
             "/v1/trees/g/signals", content=payload, headers={"Content-Type": "application/json"}
         )
