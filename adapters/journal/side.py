@@ -90,5 +90,8 @@ class MemorySide:
         for (id,) in self._connection.execute(self._sql["memory_trees"]).fetchall():
             found = self._tree(id)
             if found is not None:
-                row = {"id": id, "phase": found.phase, "version": found.version}
+                row = {
+                    "id": id, "owner": found.user_id, "phase": found.phase,
+                    "version": found.version,
+                }  # fmt: skip
                 self._connection.execute(self._sql["memory_tree"], row)

@@ -36,7 +36,8 @@ Body = Callable[[Hook, Recorded, TreeView], bytes | None]
 class Pace(Struct, frozen=True):
     """Seconds. ``first`` is the delay after the first failure, doubled after each up to
     ``longest``; ``margin`` is how long a lease outlasts the request that it is for; ``rest`` lies
-    between two looks at what is due, of which there is one at least every ``look``.
+    between two looks at what is due, of which there is one at least every ``look``, and every
+    ``crowded`` while something is due whose owner has no slot left.
     """
 
     first: float = 1.0
@@ -45,8 +46,11 @@ class Pace(Struct, frozen=True):
     rest: float = 0.05
     look: float = 60.0
     sweep: float = 3_600.0
-    at_once: int = 32
+    crowded: float = 1.0
+    at_once: int = 64
     """So many hooks are told side by side."""
+    share: int = 4
+    """So many of them are one owner's, and as many whose last try failed."""
 
     def delay(self, attempts: int) -> float:
         """After so many failures before this one."""
@@ -104,7 +108,7 @@ class Deliveries:
         free = self._pace.at_once - len(self._running)
         name = next(self._names)
         claimed = await asyncio.to_thread(
-            self._outbox.claim, name, now, now + self._pace.margin, free
+            self._outbox.claim, name, now, now + self._pace.margin, free, self._pace.share
         )
         for one in claimed:
             task = asyncio.create_task(self._deliver(one))
@@ -113,7 +117,9 @@ class Deliveries:
         if len(self._running) >= self._pace.at_once:
             return now + self._pace.look
         due = await asyncio.to_thread(self._outbox.next_due)
-        return now + self._pace.look if due is None else due
+        if due is None:
+            return now + self._pace.look
+        return due if due > now else now + self._pace.crowded
 
     def _tidy(self) -> None:
         """Find the trees of hooks that were registered before them; now and then sweep."""

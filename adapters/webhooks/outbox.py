@@ -6,7 +6,7 @@ and finds it by that request.
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -105,14 +105,19 @@ class Outbox:
         for id in ids:
             self._side.write("remove_webhook", {"id": id})
 
-    def claim(self, holder: str, now: float, until: float, limit: int) -> Sequence[Claimed]:
+    def claim(
+        self, holder: str, now: float, until: float, limit: int, share: int
+    ) -> Sequence[Claimed]:
         """Take hooks that have something to be told and are due, those that wait longest first.
 
-        Nobody else gets them before ``until``, unless they are let go of.
+        Nobody else gets them before ``until``, unless they are let go of. Of each owner's hooks
+        ``share`` are in hands at a time, and as many of those whose last try failed: so receivers
+        that hang keep neither other owners' hooks waiting, nor the owner's own that are well.
         """
-        if limit < 1 or not self._side.read("ready_webhooks", {"now": now, "limit": 1}):
+        values: dict[str, Any] = {"holder": holder, "now": now, "share": share}
+        if limit < 1 or not self._side.read("ready_webhooks", values):
             return []
-        values = {"holder": holder, "now": now, "until": until, "limit": limit}
+        values |= {"until": until, "limit": limit}
         return [_claimed(row) for row in self._side.write("claim_webhooks", values)]
 
     def hold(self, claimed: Claimed, until: float) -> bool:

@@ -42,9 +42,9 @@ def grow(handle: Handle, tree: str, after: int, *events: e.AnyEvent) -> None:
     handle.journal.append([[Append(tree, after, list(events), numbers(tree))]])
 
 
-def submitted(handle: Handle, tree: str, *more: e.AnyEvent) -> None:
+def submitted(handle: Handle, tree: str, *more: e.AnyEvent, owner: str | None = None) -> None:
     """A tree of version 2 and so many."""
-    handle.journal.append([[new(tree)]])
+    handle.journal.append([[new(tree, owner=owner)]])
     grow(handle, tree, 1, e.TreeSubmitted(at=AT, of=("group",)), *more)
 
 
@@ -53,8 +53,10 @@ def settled(handle: Handle, tree: str) -> None:
     submitted(handle, tree, e.TreeSettled(at=AT, status="completed"))
 
 
-def claim(outbox: Outbox, now: float = 100.0, holder: str = "me", limit: int = 9) -> list[Claimed]:
-    return list(outbox.claim(holder, now, now + 10.0, limit))
+def claim(
+    outbox: Outbox, now: float = 100.0, holder: str = "me", limit: int = 9, share: int = 20
+) -> list[Claimed]:
+    return list(outbox.claim(holder, now, now + 10.0, limit, share))
 
 
 def seen(claimed: Sequence[Claimed]) -> list[tuple[str, int]]:
@@ -156,6 +158,34 @@ def test_no_more_are_claimed_than_asked_for(handle: Handle, outbox: Outbox) -> N
     outbox.add("t", [ONE, TWO], at=AT)
     assert claim(outbox, limit=0) == []
     assert len(claim(outbox, limit=1)) == 1
+
+
+def hooks(count: int) -> list[Hook]:
+    return [Hook(f"http://{n}.example/") for n in range(count)]
+
+
+def test_one_owners_hooks_leave_room_for_those_of_others(handle: Handle, outbox: Outbox) -> None:
+    for tree, owner in (("t", "ann"), ("u", "ann"), ("v", "bob"), ("w", None)):
+        submitted(handle, tree, owner=owner)
+        outbox.add(tree, hooks(6), at=AT)
+    first = claim(outbox, limit=9, share=2)
+    assert len({one.tree for one in first} & {"v", "w"}) == 2
+    assert len(first) == 6
+    assert claim(outbox, limit=9, share=2, holder="you") == []
+    outbox.release(next(one for one in first if one.tree == "v"), 100.0)
+    assert [one.tree for one in claim(outbox, limit=9, share=2, holder="you")] == ["v"]
+    assert len(claim(outbox, now=110.0, share=2)) == 6, "the leases have ended"
+
+
+def test_hooks_that_failed_leave_room_for_the_owners_others(handle: Handle, outbox: Outbox) -> None:
+    submitted(handle, "t", owner="ann")
+    outbox.add("t", hooks(6), at=AT)
+    for one in claim(outbox):
+        outbox.put_off(one, 1, 99.0, "busy")
+    submitted(handle, "u", owner="ann")
+    outbox.add("u", hooks(6), at=AT)
+    first = claim(outbox, limit=9, share=2)
+    assert sorted(one.tree for one in first) == ["t", "t", "u", "u"]
 
 
 def test_the_cursor_moves_on_and_what_failed_is_forgotten(handle: Handle, outbox: Outbox) -> None:

@@ -47,17 +47,50 @@ SELECT DISTINCT made FROM webhook WHERE state = 'open' AND tree = ''
 DELETE FROM webhook WHERE id = %(id)s AND tree = '' RETURNING id
 
 -- name: ready_webhooks
-SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
-WHERE w.state = 'open' AND w.due <= %(now)s AND w.leased <= %(now)s
-  AND t.phase <> 'draft' AND t.version > w.seen
-LIMIT %(limit)s
+-- Of each owner there are so many ("share") in hands, and as many of those that have failed last.
+WITH held AS (
+    SELECT coalesce(t.owner, '') AS owner, w.attempts + w.missed > 0 AS failing, count(*) AS slots
+    FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND w.leased > %(now)s AND w.holder <> %(holder)s
+    GROUP BY 1, 2
+), due AS (
+    SELECT w.id, coalesce(t.owner, '') AS owner, w.attempts + w.missed > 0 AS failing,
+           row_number() OVER (
+               PARTITION BY coalesce(t.owner, ''), w.attempts + w.missed > 0
+               ORDER BY w.due, w.id
+           ) AS place
+    FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND w.due <= %(now)s
+      AND (w.leased <= %(now)s OR w.holder = %(holder)s)
+      AND t.phase <> 'draft' AND t.version > w.seen
+)
+SELECT due.id FROM due LEFT JOIN held ON held.owner = due.owner AND held.failing = due.failing
+WHERE due.place + coalesce(held.slots, 0) <= %(share)s
+LIMIT 1
 
 -- name: claim_webhooks
+WITH held AS (
+    SELECT coalesce(t.owner, '') AS owner, w.attempts + w.missed > 0 AS failing, count(*) AS slots
+    FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND w.leased > %(now)s AND w.holder <> %(holder)s
+    GROUP BY 1, 2
+), due AS (
+    SELECT w.id, coalesce(t.owner, '') AS owner, w.attempts + w.missed > 0 AS failing,
+           row_number() OVER (
+               PARTITION BY coalesce(t.owner, ''), w.attempts + w.missed > 0
+               ORDER BY w.due, w.id
+           ) AS place
+    FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND w.due <= %(now)s
+      AND (w.leased <= %(now)s OR w.holder = %(holder)s)
+      AND t.phase <> 'draft' AND t.version > w.seen
+)
 UPDATE webhook SET leased = %(until)s, holder = %(holder)s
 WHERE id = ANY (ARRAY(
-    SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
-    WHERE w.state = 'open' AND w.due <= %(now)s AND (w.leased <= %(now)s OR w.holder = %(holder)s)
-      AND t.phase <> 'draft' AND t.version > w.seen
+    SELECT w.id FROM webhook w JOIN due ON due.id = w.id
+    LEFT JOIN held ON held.owner = due.owner AND held.failing = due.failing
+    WHERE due.place + coalesce(held.slots, 0) <= %(share)s
+      AND w.state = 'open' AND w.due <= %(now)s AND (w.leased <= %(now)s OR w.holder = %(holder)s)
     ORDER BY w.due, w.id LIMIT %(limit)s
     FOR UPDATE OF w SKIP LOCKED
 ))

@@ -43,17 +43,49 @@ SELECT DISTINCT made FROM webhook WHERE state = 'open' AND tree = ''
 DELETE FROM webhook WHERE id = :id AND tree = '' RETURNING id
 
 -- name: ready_webhooks
-SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
-WHERE w.state = 'open' AND w.due <= :now AND w.leased <= :now
-  AND t.phase <> 'draft' AND t.version > w.seen
-LIMIT :limit
+-- Of each owner there are so many ("share") in hands, and as many of those that have failed last.
+WITH held AS (
+    SELECT coalesce(t.owner, '') AS owner, w.attempts + w.missed > 0 AS failing, count(*) AS slots
+    FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND w.leased > :now AND w.holder <> :holder
+    GROUP BY 1, 2
+), due AS (
+    SELECT w.id, coalesce(t.owner, '') AS owner, w.attempts + w.missed > 0 AS failing,
+           row_number() OVER (
+               PARTITION BY coalesce(t.owner, ''), w.attempts + w.missed > 0
+               ORDER BY w.due, w.id
+           ) AS place
+    FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND w.due <= :now
+      AND (w.leased <= :now OR w.holder = :holder)
+      AND t.phase <> 'draft' AND t.version > w.seen
+)
+SELECT due.id FROM due LEFT JOIN held ON held.owner = due.owner AND held.failing = due.failing
+WHERE due.place + coalesce(held.slots, 0) <= :share
+LIMIT 1
 
 -- name: claim_webhooks
+WITH held AS (
+    SELECT coalesce(t.owner, '') AS owner, w.attempts + w.missed > 0 AS failing, count(*) AS slots
+    FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND w.leased > :now AND w.holder <> :holder
+    GROUP BY 1, 2
+), due AS (
+    SELECT w.id, coalesce(t.owner, '') AS owner, w.attempts + w.missed > 0 AS failing,
+           row_number() OVER (
+               PARTITION BY coalesce(t.owner, ''), w.attempts + w.missed > 0
+               ORDER BY w.due, w.id
+           ) AS place
+    FROM webhook w JOIN tree t ON t.id = w.tree
+    WHERE w.state = 'open' AND w.due <= :now
+      AND (w.leased <= :now OR w.holder = :holder)
+      AND t.phase <> 'draft' AND t.version > w.seen
+)
 UPDATE webhook SET leased = :until, holder = :holder
 WHERE id IN (
-    SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
-    WHERE w.state = 'open' AND w.due <= :now AND (w.leased <= :now OR w.holder = :holder)
-      AND t.phase <> 'draft' AND t.version > w.seen
+    SELECT w.id FROM webhook w JOIN due ON due.id = w.id
+    LEFT JOIN held ON held.owner = due.owner AND held.failing = due.failing
+    WHERE due.place + coalesce(held.slots, 0) <= :share
     ORDER BY w.due, w.id LIMIT :limit
 )
 RETURNING id, tree, config, seen, attempts, missed, holder, created_at
@@ -111,11 +143,13 @@ DELETE FROM webhook WHERE state <> 'open' AND created_at < :before RETURNING id
 
 -- name: memory_table
 -- In a database in memory: the rows of trees lie elsewhere, and those that hooks name are copied.
-CREATE TABLE tree (id TEXT PRIMARY KEY, phase TEXT NOT NULL, version INTEGER NOT NULL)
+CREATE TABLE tree (
+    id TEXT PRIMARY KEY, owner TEXT, phase TEXT NOT NULL, version INTEGER NOT NULL
+)
 
 -- name: memory_trees
 SELECT DISTINCT tree FROM webhook WHERE state = 'open' AND tree <> ''
 
 -- name: memory_tree
-INSERT INTO tree (id, phase, version) VALUES (:id, :phase, :version)
+INSERT INTO tree (id, owner, phase, version) VALUES (:id, :owner, :phase, :version)
 ON CONFLICT (id) DO UPDATE SET phase = excluded.phase, version = excluded.version

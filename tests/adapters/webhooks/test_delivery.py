@@ -61,9 +61,9 @@ class World:
         self.journal.append([[Append(tree, after, list(events), numbers(tree))]])
         self.feed.wake()
 
-    def submitted(self, tree: str, *more: e.AnyEvent) -> None:
+    def submitted(self, tree: str, *more: e.AnyEvent, owner: str | None = None) -> None:
         """A tree of version 2 and so many."""
-        self.journal.append([[new(tree)]])
+        self.journal.append([[new(tree, owner=owner)]])
         self.grow(tree, 1, e.TreeSubmitted(at=AT, of=("group",)), *more)
 
     async def post(self, claimed: Claimed, version: int, body: bytes) -> Outcome:
@@ -294,6 +294,21 @@ async def test_no_more_hooks_are_told_at_once_than_allowed(world: World) -> None
         await until(lambda: len(world.told) == 15)
 
 
+async def test_receivers_that_hang_keep_no_other_owner_waiting(world: World) -> None:
+    world.gate.clear()
+    for tree in "abcdefghij":
+        world.outbox.add(tree, [Hook(f"http://{tree}{n}.example/") for n in range(10)], at=AT)
+        world.submitted(tree, SETTLED, owner="ann")
+    async with world.serving():
+        await until(lambda: len(world.told) == Pace().share)
+        world.outbox.add("t", [ALL], at=AT)
+        world.submitted("t", SETTLED, owner="bob")
+        await until(lambda: (ALL.url, 1) in world.told)
+        assert len(world.told) == Pace().share + 1
+        world.gate.set()
+        await until(lambda: len(world.told) == 303)
+
+
 async def test_two_servers_tell_each_event_once(world: World) -> None:
     hooks = [Hook(f"http://{n}.example/") for n in range(10)]
     for tree in "abcde":
@@ -326,7 +341,7 @@ async def test_what_a_dead_server_held_is_told_when_its_lease_has_ended(world: W
     world.outbox.add("t", [ALL], at=AT)
     world.submitted("t", SETTLED)
     now = world.clock.time
-    world.outbox.claim("dead", now, now + 15.0, 1)
+    world.outbox.claim("dead", now, now + 15.0, 1, 1)
     async with world.serving():
         await asyncio.sleep(0.03)
         assert world.told == []
@@ -342,7 +357,7 @@ async def test_a_server_that_was_held_up_beyond_its_lease_moves_nothing(world: W
         await until(lambda: world.versions() == [1])
         world.clock.time += 60.0
         now = world.clock.time
-        (taken,) = world.outbox.claim("quick", now, now + 1_000.0, 1)
+        (taken,) = world.outbox.claim("quick", now, now + 1_000.0, 1, 1)
         world.gate.set()
         await asyncio.sleep(0.03)
         assert world.versions() == [1]
