@@ -51,8 +51,9 @@ class Attempt:
     async def find(self) -> Any:
         """What `reattach` found of the work of this attempt; None where nothing is left of it.
 
-        An executor that fails at looking has found nothing: as after a crash, the task is tried
-        again under the same key.
+        An executor that fails at looking does not know whether the work is there. A call that is
+        safe to repeat is tried again under the same key; any other takes the work over and fails
+        with that error, as the work may go on or be done.
         """
         if not self.entry.reattaches:
             return None
@@ -62,9 +63,15 @@ class Attempt:
             if found is None or isawaitable(found) or callable(found):
                 return found
             raise TypeError(f"it returns None or an awaitable, not a {type(found).__name__}")
-        except (Exception, SystemExit):  # noqa: BLE001 - an executor is foreign code
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an executor is foreign code
             _log.warning("reattach of executor %s failed", self.entry.id, exc_info=self._tellable)
-            return None
+            return None if self._may_repeat() else partial(_fail, error)
+
+    def _may_repeat(self) -> bool:
+        try:
+            return self.entry.safe(self.call) is True
+        except (Exception, SystemExit):  # noqa: BLE001 - asks foreign code
+            return False
 
     async def follow(self, found: Any) -> Any:
         """Wait for the end of the work that was found, then call the hooks."""
@@ -157,6 +164,10 @@ class Attempt:
             await cancel()
         else:
             await off_loop(cancel, in_own_thread)
+
+
+async def _fail(error: BaseException) -> Any:
+    raise error
 
 
 def _drop(found: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from aipartnerupflow.adapters.executors import BaseTask, Registry, invoke
+from aipartnerupflow.adapters.executors import BaseTask, Registry, TransientError, invoke
 from aipartnerupflow.domain.errors import InvalidInput, InvalidTransition
 from aipartnerupflow.engine.ports import Gone, Outcome, Raised, Returned
 from tests.adapters.executors.calls import Port, call, outcome
@@ -75,16 +75,37 @@ async def test_the_work_that_was_found_can_fail(registry: Registry, log: list[st
     assert outcome.error.type == "ConnectionResetError"
 
 
-async def test_who_fails_at_looking_has_found_nothing(
-    registry: Registry, log: list[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    def looks(_: Remote) -> Any:
-        raise OSError("no such host")
+def away(_: Remote) -> Any:
+    raise TransientError("the host is away", retry_after=7)
 
-    assert await found(registry, looks) == Gone()
-    assert await found(registry, lambda _: "a word") == Gone()
+
+async def test_who_fails_at_looking_may_repeat_what_is_safe(
+    registry: Registry, log: list[str], caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(Remote, "safe_to_repeat", classmethod(lambda *_: True))
+    port = Port()
+    assert await found(registry, away, port) == Gone()
+    assert await found(registry, lambda _: "a word", port) == Gone()
+    assert port.taken == 0
     assert caplog.text.count("reattach of executor remote failed") == 2
     assert "None or an awaitable, not a str" in caplog.text
+
+
+@pytest.mark.parametrize("safe", [lambda *_: False, lambda *_: None, lambda *_: 1 / 0])
+async def test_who_fails_at_looking_fails_where_repeating_is_not_safe(
+    registry: Registry, log: list[str], monkeypatch: pytest.MonkeyPatch, safe: Any
+) -> None:
+    monkeypatch.setattr(Remote, "safe_to_repeat", classmethod(safe))
+    port = Port()
+    outcome = await found(registry, away, port)
+    assert isinstance(outcome, Raised)
+    assert (outcome.error.type, outcome.retry_after) == ("TransientError", 7)
+    assert port.taken == 1, "before it is taken over, a failure counts as an interruption"
+    outcome = await found(registry, lambda _: "a word")
+    assert isinstance(outcome, Raised)
+    assert (outcome.error.type, outcome.error.bases) == ("TypeError", ("Exception",))
+    assert log == ["asked for 7 of attempt 2"] * 2
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "future"])
