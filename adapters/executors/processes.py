@@ -2,12 +2,16 @@
 
 import asyncio
 import os
-import resource
 import signal
-from collections.abc import Callable, Mapping, Sequence
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from msgspec import Struct
+
+from . import process_guard
 
 MAX_FLOOD: Final = 64 * 1024 * 1024
 """Bytes on one stream at which a program is ended: it would write for ever."""
@@ -66,22 +70,40 @@ async def run(
 ) -> Finished:
     """Run a program to its end, or to its end by force after ``seconds``.
 
-    On timeout, on cancellation and after a normal end its whole process group is killed. Only a
-    program that makes a group of its own on purpose escapes. ``memory`` bounds the address space
-    of each of its processes, in bytes. ``heard`` is told what comes. Raises OSError where it
-    cannot start.
+    On timeout, on cancellation, after a normal end and when this process dies, its whole process
+    group is killed. Only a program that makes a group of its own on purpose escapes. ``memory``
+    bounds the address space of each of its processes, in bytes. ``heard`` is told what comes.
+    Raises OSError where it cannot start.
     """
+    with _leash() as (ours, theirs):
+        guarded = [*_guard(theirs, memory, env), *argv]
+        finished = await _run(guarded, env, seconds, max_output, cwd, stdin, heard, ours, theirs)
+        if finished.code == process_guard.NOT_STARTED:
+            _require_started(ours, argv[0])
+        return finished
+
+
+async def _run(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    seconds: float,
+    max_output: int,
+    cwd: str | None,
+    stdin: bytes,
+    heard: Heard,
+    ours: socket.socket,
+    theirs: socket.socket,
+) -> Finished:
     streams = Stream(bytearray()), Stream(bytearray())
     reads, writes = zip(os.pipe(), os.pipe(), strict=True)
     try:
-        process = await _start(argv, env, writes, cwd, piped=bool(stdin))
+        process = await _start(argv, env, (*writes, theirs.fileno()), cwd, piped=bool(stdin))
     except BaseException:
         _close(reads)
         raise
     finally:
         _close(writes)
-    if memory is not None:
-        _bound(process.pid, memory)
+        theirs.close()
     readers = [
         asyncio.create_task(_read(fd, stream, max_output, process.pid, heard))
         for fd, stream in zip(reads, streams, strict=True)
@@ -112,11 +134,36 @@ async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
         return
 
 
-def _bound(pid: int, memory: int) -> None:
+@contextmanager
+def _leash() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Our end and the guard's. Where ours ends without a word, the guard kills the group."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        try:
+            yield ours, theirs
+        finally:
+            with suppress(OSError):  # nobody is there who could be told
+                ours.send(b".")
+
+
+def _guard(theirs: socket.socket, memory: int | None, env: Mapping[str, str]) -> list[str]:
+    """The words that go before the program's own; see `process_guard`."""
+    bound = "" if memory is None else str(memory)
+    ctype = f"={env['LC_CTYPE']}" if "LC_CTYPE" in env else ""
+    return [
+        sys.executable, "-I", "-S", process_guard.__file__, str(theirs.fileno()), bound, ctype,
+    ]  # fmt: skip
+
+
+def _require_started(ours: socket.socket, program: str) -> None:
+    """Raises what kept the guard from becoming the program."""
     try:
-        resource.prlimit(pid, resource.RLIMIT_AS, (memory, memory))
-    except (ProcessLookupError, PermissionError):  # it is over already
+        number = int(ours.recv(16) or b"0")
+    except BlockingIOError:  # the program ended with this code itself
         return
+    if number:
+        raise OSError(number, os.strerror(number), program)
 
 
 async def _start(
@@ -137,6 +184,7 @@ async def _start(
             env=env,
             cwd=cwd,
             start_new_session=True,
+            pass_fds=writes[2:],
         )
     )
     try:

@@ -478,3 +478,80 @@ async def test_its_output_is_told_while_it_runs(tmp_path: Path) -> None:
     inputs = {"command": python(code)}
     assert await result(given(tmp_path), COMMAND, inputs, port=port)
     assert port.told == ["first"]
+
+
+# -- the guard that stands between the engine and the program
+
+ENGINE = """
+import asyncio, json, os, signal, sys
+from aipartnerupflow.adapters.executors.processes import run
+async def main(argv, dies):
+    asyncio.get_running_loop().call_later(dies, os.kill, os.getpid(), signal.SIGKILL)
+    await run(argv, env={"PATH": "/usr/bin:/bin"}, seconds=60, max_output=100)
+asyncio.run(main(json.loads(sys.argv[1]), float(sys.argv[2])))
+"""
+
+
+async def engine(command: list[str], dies: float) -> None:
+    """An engine in a process of its own, killed so many seconds after it called a command."""
+    process = await asyncio.create_subprocess_exec(*python(ENGINE, json.dumps(command), str(dies)))
+    assert await process.wait() == -9
+
+
+async def test_a_command_does_not_outlive_a_killed_engine(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    await engine(python(FAMILY, str(pids), "60"), 2)
+    assert await gone(await written(pids))
+
+
+async def test_nor_does_one_that_was_about_to_start() -> None:
+    mark = f"{os.getpid()}{time.monotonic_ns()}"
+    for milliseconds in (0, 2, 4, 6, 8, 12, 20):
+        await engine(python("import time; time.sleep(60)", mark), milliseconds / 1_000)
+        assert await gone(running(mark))
+
+
+SEES = """
+read children < /proc/$$/task/$$/children; echo "[$children]"
+grep SigIgn /proc/self/status
+ls /proc/self/fd | wc -l
+tr '\\0' '\\n' < /proc/$$/environ | grep LC_
+kill -TERM $$
+"""
+
+
+async def test_a_program_meets_nothing_of_its_guard() -> None:
+    """No child, no signal that is ignored, no descriptor but three (`ls` adds one), no locale."""
+    env = {"PATH": "/usr/bin:/bin", "LANG": "C"}
+    finished = await processes.run(["sh", "-c", SEES], env=env, seconds=20, max_output=1_000)
+    assert finished.stdout.text == "[]\nSigIgn:\t0000000000000000\n4\n"
+    assert (finished.code, finished.timed_out) == (-15, False)
+
+
+@pytest.mark.parametrize("ctype", ["C", "C.UTF-8"])
+async def test_a_variable_of_the_locale_arrives_as_it_was_given(ctype: str) -> None:
+    env = {"PATH": "/usr/bin:/bin", "LC_CTYPE": ctype}
+    finished = await processes.run(["env"], env=env, seconds=20, max_output=1_000)
+    assert sorted(finished.stdout.text.split()) == sorted(f"{k}={v}" for k, v in env.items())
+
+
+async def test_a_program_may_end_with_the_code_that_the_guard_uses() -> None:
+    assert (await error(allowing(PYTHON), COMMAND, {"command": python("raise SystemExit(127)")})
+            ).message == "return_code 127"  # fmt: skip
+
+
+async def test_what_may_not_be_executed_fails_the_task(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no program")
+    command = [str(tmp_path / "text")]
+    found = await error(allowing(command), COMMAND, {"command": command})
+    assert found.type == "PermissionError"
+
+
+async def test_what_a_program_starts_at_once_is_bounded_too() -> None:
+    line = "(ulimit -v) & (ulimit -v) & ulimit -v; wait"
+    for _ in range(5):
+        finished = await processes.run(
+            ["sh", "-c", line], env={"PATH": "/usr/bin:/bin"}, seconds=20, max_output=1_000,
+            memory=200 << 20,
+        )  # fmt: skip
+        assert finished.stdout.text.split() == ["204800"] * 3
