@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from . import events as e
 from .readiness import became_ready, ended, pending_again, rewire, wire
+from .signals import mark_of
 from .specs import TaskSpec
 from .tree import (
     GROUP_KIND,
@@ -99,7 +100,7 @@ def _evolve_rarer(tree: Tree, event: _Rarer) -> None:
         case e.SignalReceived():
             payload = event.payload or _NULL
             tree.signals.setdefault(event.name, []).append((event.id, payload))
-            tree.signal_ids[event.id] = None
+            tree.signal_ids[event.id] = mark_of(event.name, event.payload)
         case e.TaskCancelRequested():
             tree.cancels[tree.index[event.task]] = event.reason
         case e.TaskCancelled():

@@ -148,8 +148,9 @@ class Tree:
     ready and have one; these two and ``delayed`` with the version that gave them their time;
     ``cancels`` running tasks that are to end, with the reason; ``orphans`` those that began
     under a former engine; ``blobs`` counts the large results; ``open`` the tasks that have not
-    ended. ``signals`` are those that nobody waited for yet: (id, payload) by name. ``keyed`` and
-    ``timed``: some task has a concurrency key, a deadline.
+    ended. ``signals`` are those that nobody waited for yet: (id, payload) by name;
+    ``signal_ids`` have the mark of each that ever came. ``keyed`` and ``timed``: some task has a
+    concurrency key, a deadline.
     """
 
     __slots__ = (
@@ -193,7 +194,7 @@ class Tree:
         self.cancels: dict[int, str] = {}
         self.orphans: dict[int, None] = {}
         self.signals: dict[str, list[tuple[str, Raw]]] = {}
-        self.signal_ids: dict[str, None] = {}
+        self.signal_ids: dict[str, bytes] = {}
         self.open = 0
         self.failed = 0
         self.cancelled = 0

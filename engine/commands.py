@@ -83,10 +83,12 @@ def read_arguments(command: Command) -> Arguments:
 
 def require_version(tree: Tree, command: Command) -> None:
     """Before anything is decided: is the tree where the command wants it? Raises
-    `VersionMismatch`.
+    `VersionMismatch`. A signal that came before was then.
     """
-    wanted = read_arguments(command).if_version
-    if wanted is not None and wanted != tree.version:
+    arguments = read_arguments(command)
+    wanted = arguments.if_version
+    came = isinstance(arguments, Signal) and _signal_id(arguments, command) in tree.signal_ids
+    if wanted is not None and wanted != tree.version and not came:
         raise VersionMismatch(tree.id, wanted, tree.version)
 
 
@@ -119,10 +121,14 @@ def _id_of(tree: Tree, task: str) -> str:
     return found.spec.id
 
 
+def _signal_id(signal: Signal, command: Command) -> str:
+    return command.id if signal.id is None else signal.id
+
+
 def _signal(
     tree: Tree, signal: Signal, command: Command, stamp: Stamp, executors: Executors
 ) -> list[AnyEvent]:
-    id = command.id if signal.id is None else signal.id
+    id = _signal_id(signal, command)
     for what, text in (("name", signal.name), ("id", id)):
         if not 1 <= len(text) <= MAX_SIGNAL or "\0" in text:
             raise InvalidInput(f"the {what} of a signal has 1 to {MAX_SIGNAL} characters, no NUL")

@@ -170,7 +170,8 @@ async def signal_tree(
 ) -> Response:
     """Completes the task that waits for it, now or later; its `payload` is that task's result.
 
-    The same `id` again: the same answer.
+    The same `id` again: the same answer, whatever `If-Match` says; with another `name` or
+    `payload` it is refused.
     """
     server: Server = request.app.state.server
     body = await optional(request, Signal)

@@ -7,6 +7,7 @@ from msgspec import UNSET, Raw, Struct
 
 from .. import events as e
 from ..errors import InvalidInput, InvalidTransition
+from ..signals import mark_of
 from ..specs import ErrorInfo, TaskSpec
 from ..time import later
 from ..tree import Task, Tree, Waiting
@@ -76,9 +77,14 @@ def signal(
     """Something outside says ``name``: the first task that waits for it completes with the payload.
 
     Where none waits yet the signal is kept. ``signals`` are the indexes of the tree's executors
-    that wait for signals. The same id again changes nothing.
+    that wait for signals. The same id again changes nothing, and has to say the same.
     """
     if id in tree.signal_ids:
+        if tree.signal_ids[id] != mark_of(name, payload):
+            raise InvalidInput(
+                "a signal with this id came before, with another name or payload. Use a new id "
+                "for a new signal; send exactly the same again to learn what became of that one."
+            )
         return []
     require_signal(tree, name, signals)
     received = e.SignalReceived(

@@ -6,6 +6,7 @@ from hypothesis.stateful import precondition, rule
 
 from aipartnerupflow.domain import decide
 from aipartnerupflow.domain.errors import InvalidInput, InvalidTransition
+from aipartnerupflow.domain.events import SignalReceived
 from aipartnerupflow.domain.time import later, to_seconds
 from aipartnerupflow.testing.trees import raw
 from tests.domain.course import Course, is_driven, is_startable, numbers
@@ -52,7 +53,11 @@ class Waits(Course):
             i for i in self.ids(self.tree.waiting) if (w := naive.waits(i)) and w.signal == name
         ]
         arguments = (id, name, payload)
-        if not known and not left:
+        before = [e for e in self.log if isinstance(e, SignalReceived) and e.id == id]
+        if any((e.name, e.payload or raw(None)) != (name, payload or raw(None)) for e in before):
+            with pytest.raises(InvalidInput, match="with another name or payload"):
+                self.decide(decide.signal, *arguments, signals=self.signals())
+        elif not known and not left:
             with pytest.raises((InvalidInput, InvalidTransition)):
                 self.decide(decide.signal, *arguments, signals=self.signals())
         elif not known and self.tree.settled:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aipartnerupflow.domain import events as e
-from aipartnerupflow.domain.errors import InvalidInput, InvalidTransition
+from aipartnerupflow.domain.errors import InvalidInput, InvalidTransition, VersionMismatch
 from tests.support.bench import Bench, MakeBench, fan, one, until
 
 
@@ -78,15 +78,45 @@ async def test_each_signal_completes_one_task_in_their_order(bench: Bench) -> No
 async def test_the_same_id_counts_once_also_over_a_crash(bench: Bench) -> None:
     await bench.submit([*fan(0), signal("a", name="go"), signal("b", name="go")])
     first = await bench.ask("signal", name="go", id="order-7", payload=1)
-    again = await bench.ask("signal", name="go", id="order-7", payload=2)
+    again = await bench.ask("signal", name="go", id="order-7", payload=1.0)
     assert again.version == first.version == len(bench.topics())
     bench.crash("engine-2")
     actor = await bench.take()
     before = len(bench.topics())
-    await bench.ask("signal", name="go", id="order-7")
+    await bench.ask("signal", name="go", id="order-7", payload=1)
     assert len(bench.topics()) == before
     await bench.ask("signal", name="go", id="order-8")
     assert await actor.waiter() == "completed"
+
+
+async def test_the_same_id_for_another_signal_is_refused_also_over_a_crash(bench: Bench) -> None:
+    await bench.submit([*fan(0), signal("a", name="go"), signal("b", name="stay")])
+    await bench.ask("signal", name="go", id="order-7", payload={"x": [1, None], "y": "z"})
+    await bench.ask("signal", name="go", id="order-7", payload={"y": "z", "x": [1, None]})
+    before = bench.topics()
+    others: list[dict[str, Any]] = [
+        {"name": "stay", "payload": {"x": [1, None], "y": "z"}},
+        {"name": "go", "payload": {"x": [None, 1], "y": "z"}},
+        {"name": "go"},
+    ]
+    for said in others:
+        with pytest.raises(InvalidInput, match="with another name or payload"):
+            await bench.ask("signal", id="order-7", **said)
+    assert bench.topics() == before
+    bench.crash("engine-2")
+    await bench.take()
+    with pytest.raises(InvalidInput, match="with another name or payload"):
+        await bench.ask("signal", name="stay", id="order-7")
+
+
+async def test_a_signal_that_came_before_is_not_asked_for_its_version_again(bench: Bench) -> None:
+    actor = await bench.submit([*fan(0), signal("a", name="go"), signal("b", name="go")])
+    version = actor.tree.version
+    first = await bench.ask("signal", name="go", id="order-7", if_version=version)
+    again = await bench.ask("signal", name="go", id="order-7", if_version=version)
+    assert again == first
+    with pytest.raises(VersionMismatch):
+        await bench.ask("signal", name="go", id="order-8", if_version=version)
 
 
 async def test_two_signals_in_one_turn_complete_two_tasks(bench: Bench) -> None:

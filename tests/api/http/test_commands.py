@@ -141,6 +141,34 @@ async def test_a_signal_completes_who_waits_for_it_and_counts_once(each_api: Api
     assert len(page.json()["items"]) == 1
 
 
+async def test_a_signal_that_is_sent_again_is_answered_the_same_with_if_match(
+    each_api: Api,
+) -> None:
+    body = tree({"key": "a", "name": "signal"}, {"key": "b", "name": "signal"})
+    id = await submit(each_api, body)
+    etag = (await each_api.admin.get(f"/v1/trees/{id}")).headers["etag"]
+    said = {"id": "s-1", "name": "a", "payload": 1}
+    first = await done(each_api, f"trees/{id}/signals", said, **{"If-Match": etag})
+    assert await done(each_api, f"trees/{id}/signals", said, **{"If-Match": etag}) == first
+    await done(each_api, f"trees/{id}/cancel")
+    await each_api.store.settled(id)
+    assert await done(each_api, f"trees/{id}/signals", said, **{"If-Match": etag}) == first
+    other = await order(each_api, f"trees/{id}/signals", said | {"id": "s-2"}, **{"If-Match": etag})
+    assert other.status_code == 412
+
+
+async def test_the_id_of_a_signal_with_another_name_or_payload_is_refused(each_api: Api) -> None:
+    body = tree({"key": "a", "name": "signal"}, {"key": "b", "name": "signal"})
+    id = await submit(each_api, body)
+    said = {"id": "s-1", "name": "a", "payload": 1}
+    await done(each_api, f"trees/{id}/signals", said)
+    before = each_api.store.journal.position()
+    for other in ({"name": "b"}, {"payload": 2}, {"payload": None}):
+        answer = await order(each_api, f"trees/{id}/signals", said | other)
+        assert (answer.status_code, answer.json()["type"]) == (422, "/docs/problems/invalid-input")
+    assert each_api.store.journal.position() == before
+
+
 async def test_a_signal_without_an_id_gets_one(api: Api) -> None:
     id = await submit(api, tree({"key": "a", "name": "signal", "inputs": {"name": "go"}}))
     told = await done(api, f"trees/{id}/signals", {"name": "go"})
