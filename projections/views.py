@@ -100,8 +100,19 @@ class ReadModel(Protocol):
     def task(self, id: str) -> TaskView | None:
         """A task by id, with its result or error."""
 
-    def tasks(self, tree: str, *, results: bool = True) -> Sequence[TaskView]:
-        """All tasks of a tree in creation order."""
+    def tasks(
+        self,
+        tree: str,
+        *,
+        results: bool = True,
+        after: int | None = None,
+        limit: int | None = None,
+        status: str | None = None,
+    ) -> Sequence[TaskView]:
+        """The tasks of a tree in creation order: all, or those in a state.
+
+        ``after`` is the ``n`` of the last one seen, ``limit`` how many there are to be at most.
+        """
 
     def trees(
         self,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from threading import RLock
 from typing import Any, Protocol
 
@@ -71,12 +72,25 @@ class MemoryReads:
             found = self._tables.tasks.get(id)
             return None if found is None else self._view(found)
 
-    def tasks(self, tree: str, *, results: bool = True) -> Sequence[TaskView]:
+    def tasks(
+        self,
+        tree: str,
+        *,
+        results: bool = True,
+        after: int | None = None,
+        limit: int | None = None,
+        status: str | None = None,
+    ) -> Sequence[TaskView]:
         """See `ReadModel.tasks`."""
         with self._source.lock:
             self._source.check_open()
             entries = self._tables.of.get(tree, {})
-            return [self._view(entries[n], results=results) for n in sorted(entries)]
+            found = (
+                entries[n]
+                for n in sorted(entries)
+                if (after is None or n > after) and status in (None, _status(entries[n]))
+            )
+            return [self._view(entry, results=results) for entry in islice(found, limit)]
 
     def trees(
         self,

@@ -50,10 +50,21 @@ class SQLReads:
         rows = self._source.query(self._sql.task, {"id": id})
         return self._task(rows[0]) if rows else None
 
-    def tasks(self, tree: str, *, results: bool = True) -> Sequence[TaskView]:
+    def tasks(
+        self,
+        tree: str,
+        *,
+        results: bool = True,
+        after: int | None = None,
+        limit: int | None = None,
+        status: str | None = None,
+    ) -> Sequence[TaskView]:
         """See `ReadModel.tasks`."""
-        rows = self._source.query(self._sql.tasks, {"tree": tree, "results": results})
-        return [self._task(row) for row in rows]
+        wanted = {
+            "tree": tree, "results": results, "after": -1 if after is None else after,
+            "limit": limit, "status": status,
+        }  # fmt: skip
+        return [self._task(row) for row in self._source.query(self._sql.tasks, wanted)]
 
     def trees(
         self,

@@ -12,7 +12,8 @@ from .access import Caller, Needs, Scope
 from .answers import Json
 from .hub import topics_of
 from .parameters import DATE_TIME, Limit, TreeId, described
-from .trees import CACHED, MAX_WAIT, link_to_next, past_of
+from .trees import CACHED, link_to_next, past_of
+from .waiting import MAX_WAIT
 
 if TYPE_CHECKING:
     from .server import Server

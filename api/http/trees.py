@@ -1,7 +1,7 @@
 """Trees: submitted, listed, read as they stand or stood."""
 
 import asyncio
-import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlencode
@@ -9,12 +9,13 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from ...domain.errors import ApflowError, InvalidInput
+from ...domain.errors import InvalidInput
 from ...projections.views import TaskView, TreeView
 from ..documents import Page, TreeDocument, task_document, tree_document
 from ..submitting import Submitted, submit, understood
 from ..times import instant
-from ..wiring.serving import Past, past
+from ..wiring.serving import Past
+from ..wiring.serving import past as past_in
 from .access import Caller, Needs, Scope
 from .answers import Json
 from .bodies import json_body
@@ -34,6 +35,7 @@ from .parameters import (
     Until,
     described,
 )
+from .waiting import settled_within, wait_of
 
 if TYPE_CHECKING:
     from .server import Server
@@ -47,10 +49,8 @@ Beginning = Annotated[
     str | None,
     Query(pattern=ID_PATTERN, description="Whose ids begin so, by id; else only `limit` counts."),
 ]
-MAX_WAIT: Final = 60.0
 LIKE: Final = 1_000
 """So many ids of a common beginning are looked at for one's own."""
-_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
 
 
 @router.post(
@@ -102,35 +102,6 @@ async def submit_tree(
         view = await settled_within(server, done.id, wait)
         return Json(tree_document(view), 200, etag=view.version, headers=location)
     return Json(done, 202, etag=done.version, headers=location)
-
-
-def wait_of(prefer: str | None) -> float:
-    """Seconds that a client would wait (RFC 7240, section 4.3), at most a minute."""
-    found = _WAIT.search(prefer or "")
-    return min(float(found[1]), MAX_WAIT) if found else 0.0
-
-
-async def settled_within(server: "Server", id: str, seconds: float) -> TreeView:
-    """The tree once it has settled, or as it stands after so long, or when the server stops."""
-    stopping = asyncio.ensure_future(server.stopping.wait())
-    settled = asyncio.ensure_future(_settled(server, id))
-    await asyncio.wait({stopping, settled}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for task in (stopping, settled):
-        task.cancel()
-    await asyncio.wait({stopping, settled})
-    return await server.call(server.store.tree, id)
-
-
-async def _settled(server: "Server", id: str) -> None:
-    """The engine that drives a tree knows when; else the store is looked at after each commit."""
-    actor = None if server.engine is None else server.engine.actors.get(id)
-    if actor is None:
-        await server.store.settled(id)
-        return
-    try:
-        await asyncio.shield(actor.waiter())
-    except ApflowError:  # it was let go of: what it stands at is the answer
-        return
 
 
 @router.get(
@@ -250,7 +221,9 @@ async def past_of(server: "Server", view: TreeView, at_version: int | None, at: 
     """The tree as it stood. Raises `InvalidInput`, `NotFound`."""
     if at_version is not None and at is not None:
         raise InvalidInput("give `at_version` or `at`, not both")
-    return await asyncio.to_thread(past, server.store, view.id, version=at_version, at=instant(at))
+    return await asyncio.to_thread(
+        past_in, server.store, view.id, version=at_version, at=instant(at)
+    )
 
 
 @router.get(
@@ -277,20 +250,21 @@ async def list_tasks(
 ) -> Response:
     """As they stand, or stood, with results and errors. `ETag` is the version of the tree."""
     server: Server = request.app.state.server
+    tasks = server.store.reads.tasks
     view = await server.visible_tree(tree, caller)
-    tasks: list[TaskView] | None = None
-    if at_version is not None or at is not None:
-        found = await past_of(server, view, at_version, at)
-        view, tasks = found.tree, list(found.tasks)
+    past = at_version is not None or at is not None
+    then = await past_of(server, view, at_version, at) if past else None
+    view = view if then is None else then.tree
     if answer := conditional(if_none_match, view.version):
         return answer
-    if tasks is None:
-        tasks = list(await asyncio.to_thread(server.store.reads.tasks, tree))
-    wanted = [
-        task
-        for task in tasks
-        if status in (None, task.status) and (after is None or task.n > after)
-    ]
+
+    def chosen() -> Sequence[TaskView]:
+        if then is None:
+            return tasks(tree, after=after, limit=limit + 1, status=status)
+        begin = -1 if after is None else after
+        return [t for t in then.tasks if t.n > begin and status in (None, t.status)]
+
+    wanted = await asyncio.to_thread(chosen)
     more, wanted = len(wanted) > limit, wanted[:limit]
     cursor = str(wanted[-1].n) if more else None
     headers = CACHED | link_to_next(request, cursor)

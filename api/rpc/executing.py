@@ -8,7 +8,7 @@ from ...domain.errors import ApflowError
 from ...domain.webhooks import Hook
 from ...projections.views import TaskView, TreeView
 from ..http.access import Scope
-from ..http.trees import settled_within
+from ..http.waiting import settled_within
 from ..problems import Unanswered
 from ..steering import command_of, steer
 from ..submitting import Written, start, submit

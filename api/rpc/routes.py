@@ -1,7 +1,7 @@
 """The addresses: one body with one request or a batch, one answer."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 from msgspec import Raw, UnsetType
@@ -13,7 +13,7 @@ from ..http.answers import Json
 from ..http.bodies import json_body
 from ..http.boundary import MAX_TREE
 from ..http.parameters import Prefer, described
-from ..http.trees import wait_of
+from ..http.waiting import wait_of
 from .calls import Call
 from .described import BODY, METHOD_LIST, answers
 from .envelope import LARGE as BIG
@@ -33,6 +33,8 @@ LARGE: Final = frozenset({"/tasks", "/"})
 """Paths whose bodies may be as large as a tree."""
 FEW: Final = 64 * 1024
 """Bytes that are read in the loop's own thread."""
+MAX_ANSWERS: Final = 16 << 20
+"""Bytes of answers in a batch, behind which nothing more is carried out that is answered."""
 
 
 @router.post(
@@ -91,16 +93,27 @@ async def serve(request: Request, caller: Caller, face: Face, prefer: str | None
     except RpcError as error:
         return Json(failure(NULL, error))
     until = asyncio.get_running_loop().time() + wait_of(prefer)
-    found: list[Any] = []
+    found: list[Raw] = []
+    size = 0
     for item in received.items:
+        if size > MAX_ANSWERS and not (isinstance(item, Asked) and item.is_notification):
+            found.append(_left_out(item))
+            continue
         answer = await _answer(server, caller, face, item, until, alone=not received.is_batch)
         if isinstance(answer, Response):
             return answer
         if answer is not None:
             found.append(answer)
+            size += len(memoryview(answer))
     if not found:
         return Response(status_code=204)
     return Json(found if received.is_batch else found[0])
+
+
+def _left_out(item: Asked | Invalid) -> Raw:
+    reason = f"the answers before it have {MAX_ANSWERS >> 20} MiB already; send it in another batch"
+    id = NULL if isinstance(item.id, UnsetType) else item.id
+    return Raw(encoded(failure(id, RpcError.of(Code.INVALID_REQUEST, "", reason))))
 
 
 async def _received(request: Request, caller: Caller) -> Received:

@@ -151,6 +151,34 @@ def test_a_tree_says_whether_it_is_paused(handle: Handle) -> None:
     assert not take(6, e.TreeSettled(at=AT, status="completed"))
 
 
+def test_tasks_come_in_pages_that_go_on_behind_the_last_one_seen(handle: Handle) -> None:
+    run(handle, "a")
+    run(handle, "b")
+    whole = handle.reads.tasks("a")
+    for limit in range(1, 8):
+        found, after = [], None
+        while page := handle.reads.tasks("a", after=after, limit=limit):
+            assert len(page) <= limit
+            found += page
+            after = page[-1].n
+        assert found == whole
+    assert handle.reads.tasks("a", after=2) == whole[3:]
+    assert handle.reads.tasks("a", after=2**31) == []
+
+
+def test_tasks_can_be_of_one_state(handle: Handle) -> None:
+    run(handle, "a")
+
+    def ids(status: str, **more: int) -> list[str]:
+        return [task.id for task in handle.reads.tasks("a", status=status, **more)]
+
+    assert ids("pending") == ["a", "a.5"]
+    assert ids("completed") == ["a.1", "a.2"]
+    assert ids("completed", after=1) == ids("completed", after=0, limit=9)[1:] == ["a.2"]
+    assert ids("completed", limit=1) == ["a.1"]
+    assert ids("cancelled") == []
+
+
 def test_results_are_left_out_on_demand(handle: Handle) -> None:
     run(handle, "a")
     for task in handle.reads.tasks("a", results=False):

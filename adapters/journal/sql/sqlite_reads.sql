@@ -76,11 +76,12 @@ SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.input
        t.schemas, t.policy, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
        s.started_at, s.completed_at, s.ended, r.id, r.owner, r.phase, e.topic, e.state
 FROM tree r
-JOIN task t ON t.num BETWEEN r.num << 20 AND (r.num << 20) + 1048575
+JOIN task t ON t.num BETWEEN (r.num << 20) + :after + 1 AND (r.num << 20) + 1048575
 LEFT JOIN task_state s ON s.num = t.num
 LEFT JOIN stored_events e
        ON :results AND e.originator_id = r.id AND e.originator_version = s.ended
-WHERE r.id = :tree ORDER BY t.num
+WHERE r.id = :tree AND (:status IS NULL OR COALESCE(s.status, 'pending') = :status)
+ORDER BY t.num LIMIT COALESCE(:limit, -1)
 
 -- name: find
 SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,

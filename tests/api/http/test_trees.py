@@ -380,6 +380,24 @@ async def test_tasks_come_in_pages_with_results_and_errors(each_api: Api) -> Non
     assert "b" in [task["key"] for task in failed["items"]]
 
 
+async def test_a_page_of_tasks_reads_no_more_than_it_gives(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = await settled(api.admin, tree(*"abcdef"))
+    reads, read_tasks = api.store.reads, api.store.reads.tasks
+    counts: list[int] = []
+
+    def counted(*args: Any, **more: Any) -> Any:
+        found = read_tasks(*args, **more)
+        counts.append(len(found))
+        return found
+
+    monkeypatch.setattr(reads, "tasks", counted)
+    page = await read(api.admin, f"/v1/trees/{told['id']}/tasks", limit=2, after=1)
+    assert [task["key"] for task in page["items"]] == ["b", "c"]
+    assert counts == [3]
+
+
 @pytest.mark.parametrize("path", ["", "/tasks", "/events", "/why", "/stream"])
 async def test_a_tree_that_is_not_there_is_not_found(api: Api, path: str) -> None:
     answer = await api.admin.get(f"/v1/trees/nowhere{path}")

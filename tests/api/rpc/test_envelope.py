@@ -227,6 +227,21 @@ async def test_a_large_body_takes_one_who_may_submit(api: Api) -> None:
     assert "result" in (await Rpc(api.user("ann", "submit")).post(body)).json()
 
 
+async def test_a_batch_whose_answers_are_large_is_not_carried_out_to_its_end(rpc: Rpc) -> None:
+    value = "x" * 500_000
+    done = await rpc.run({"name": "give", "inputs": {"value": value}})
+    get = {"jsonrpc": "2.0", "method": "tasks.get", "params": {"task_id": done["task_id"]}}
+    fresh = {"name": "give", "id": "late"}
+    create = {"jsonrpc": "2.0", "id": 40, "method": "tasks.create", "params": fresh}
+    answers = (await rpc.post([*(get | {"id": n} for n in range(40)), create])).json()
+    assert [answer["id"] for answer in answers] == list(range(41))
+    good = [answer["id"] for answer in answers if "result" in answer]
+    assert good == list(range(len(good)))
+    assert 1 < len(good) < 30
+    assert {answer["error"]["code"] for answer in answers[len(good) :]} == {Code.INVALID_REQUEST}
+    assert (await rpc.refused("tasks.get", {"task_id": "late"}))["code"] == Code.NOT_FOUND
+
+
 async def test_a_batch_is_not_large(rpc: Rpc) -> None:
     answer = await rpc.post([HEALTH | {"more": "x" * (LARGE + 1)}])
     assert code_of(answer) == Code.INVALID_REQUEST
