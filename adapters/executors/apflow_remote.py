@@ -5,18 +5,18 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from ...domain.errors import InvalidInput
-from ..net.http import Answer, Http
+from ..net.guard import Guard, Unresolved
+from ..net.http import Answer, Http, Unanswered
 from ..net.sse import ServerEvent, read_events
 from ..net.waits import retry_after
 from .base import Inputs
 from .context import Context
 from .errors import TransientError
-from .http_rules import TRANSIENT, check_headers
+from .http_rules import TRANSIENT, check_headers, place, port_of, require_sealed, split
 from .secrets import SecretText, holds_secret, require_for
 
 SECONDS: Final = 30.0
@@ -53,11 +53,15 @@ class RemoteTimeout(Exception):
 class Remote:
     """Calls of one attempt to one instance."""
 
-    def __init__(self, http: Http, inputs: Inputs, context: Context) -> None:
+    def __init__(self, http: Http, guard: Guard, inputs: Inputs, context: Context) -> None:
         self.base = _base(inputs.get("base_url"))
+        self.shown = place(inputs.get("base_url"), self.base)
         self.context = context
         self._http = http
-        require_for(urlsplit(self.base).hostname or "", [inputs])
+        self._guard = guard
+        self._parts = split(self.base)
+        self._inputs = inputs
+        require_for(self._parts.hostname or "", [inputs], port_of(self._parts))
         self._headers = {str(k): str(v) for k, v in (inputs.get("headers") or {}).items()}
         _require_secret(inputs)
         if (token := inputs.get("auth_token")) is not None:
@@ -76,7 +80,7 @@ class Remote:
     ) -> Answer:
         """One answer that is none of its refusals. Raises `Away`, `RemoteRefused`, `Unanswered`."""
         answer = await self.ask(method, path, body, seconds=seconds, limit=limit, **headers)
-        judge(answer)
+        self.judge(answer)
         return answer
 
     async def ask(
@@ -90,21 +94,38 @@ class Remote:
         **headers: str,
     ) -> Answer:
         """One answer, whatever it says. Raises `Unanswered`."""
+        await self._require_sealed()
         return await self._http.call(
             method, self.base + path, headers=self._headed(body, headers), content=body,
             seconds=seconds, limit=limit, redirects=0,
         )  # fmt: skip
+
+    def judge(self, answer: Answer) -> None:
+        """Raises `Away` for what passes by itself, `RemoteRefused` for every other refusal."""
+        status = answer.status
+        if status in TRANSIENT or (status == CONFLICT and "retry-after" in answer.headers):
+            raise Away(f"the other instance answered {status}", retry_after(answer.headers))
+        if not 200 <= status < 300:
+            detail = self.context.scrub(_detail(answer))[:MAX_DETAIL]
+            raise RemoteRefused(f"the other instance answered {status}{detail}", status)
 
     @asynccontextmanager
     async def stream(
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[ServerEvent]]]:
         """The head of an answer, and its events if it is a stream. Raises `Unanswered`."""
+        await self._require_sealed()
         said = self._headed(body, {"Accept": "text/event-stream, application/json", **headers})
         async with self._http.stream(
             method, self.base + path, headers=said, content=body, silence=SILENCE
         ) as (head, parts):
             yield head, read_events(parts)
+
+    async def _require_sealed(self) -> None:
+        try:
+            await require_sealed(self._guard, self._parts, [self._inputs])
+        except Unresolved as error:
+            raise Unanswered(str(error)) from error
 
     def _headed(self, body: bytes | None, more: Mapping[str, str]) -> dict[str, str]:
         headers = self._headers | {name.replace("_", "-"): value for name, value in more.items()}
@@ -135,15 +156,6 @@ class Patience:
         asked = getattr(error, "retry_after", None) or 0.0
         pause = min(self._pause * 2 ** (self.row - 1), LONGEST_PAUSE)
         await asyncio.sleep(min(max(asked, pause), LONGEST_PAUSE))
-
-
-def judge(answer: Answer) -> None:
-    """Raises `Away` for what passes by itself, `RemoteRefused` for every other refusal."""
-    status = answer.status
-    if status in TRANSIENT or (status == CONFLICT and "retry-after" in answer.headers):
-        raise Away(f"the other instance answered {status}", retry_after(answer.headers))
-    if not 200 <= status < 300:
-        raise RemoteRefused(f"the other instance answered {status}{_detail(answer)}", status)
 
 
 def decoded(answer: Answer) -> Any:
@@ -182,7 +194,7 @@ def _require_secret(inputs: Inputs) -> None:
 
 
 def _base(url: Any) -> str:
-    parts = urlsplit(url if isinstance(url, str) else "")
+    parts = split(url if isinstance(url, str) else "")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidInput("base_url is the http or https address of another instance")
     if parts.username is not None or parts.query or parts.fragment:
@@ -196,4 +208,4 @@ def _detail(answer: Answer) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
     detail = found.get("detail") or found.get("title") if isinstance(found, dict) else None
-    return f": {detail[:MAX_DETAIL]}" if isinstance(detail, str) and detail else ""
+    return f": {detail}" if isinstance(detail, str) and detail else ""

@@ -9,7 +9,7 @@ import msgspec
 from ...domain.errors import InvalidInput
 from ..net.http import Answer, Unanswered
 from ..net.sse import ServerEvent
-from .apflow_remote import Away, Patience, Remote, RemoteRefused, decoded, judge, outgoing
+from .apflow_remote import Away, Patience, Remote, RemoteRefused, decoded, outgoing
 from .base import Inputs
 from .http_rules import TRANSIENT
 
@@ -116,12 +116,15 @@ class RemoteCall:
         result = {
             "success": status == "completed", "task_id": self.task, "status": status,
             "task": task, "result": task.get("result"), "poll_count": self.polls,
-            "total_failures": failures, "base_url": self._remote.base, "method": self.method,
+            "total_failures": failures, "base_url": self._remote.shown, "method": self.method,
         }  # fmt: skip
         if status != "completed":
             said = (bad or task).get("error") or "no reason was given"
-            result["error"] = f"the remote task was {status}: {str(said)[:MAX_MESSAGE]}"
+            result["error"] = f"the remote task was {status}: {self._cut(said)}"
         return result
+
+    def _cut(self, said: Any) -> str:
+        return self._remote.context.scrub(str(said))[:MAX_MESSAGE]
 
     async def _tell(self, ended: int, total: int) -> None:
         message = f"{ended} of {total} tasks ended"
@@ -142,21 +145,21 @@ class RemoteCall:
     def _read(self, answer: Answer, method: str) -> dict[str, Any]:
         """Errors of JSON-RPC come with any status; without one, the status counts."""
         if answer.status in TRANSIENT:
-            judge(answer)
+            self._remote.judge(answer)
         try:
             said = decoded(answer)
         except RemoteRefused:
-            judge(answer)
+            self._remote.judge(answer)
             raise
-        common = {"status_code": answer.status, "base_url": self._remote.base, "method": method}
+        common = {"status_code": answer.status, "base_url": self._remote.shown, "method": method}
         error = said.get("error") if isinstance(said, dict) else None
         if isinstance(error, dict):
-            message = str(error.get("message", ""))[:MAX_MESSAGE]
+            message = self._cut(error.get("message", ""))
             return {
                 "success": False, "error": f"the other instance refused it: {message}",
                 "error_code": error.get("code"), "error_data": error.get("data"), **common,
             }  # fmt: skip
-        judge(answer)
+        self._remote.judge(answer)
         if not isinstance(said, dict) or "result" not in said:
             raise RemoteRefused("what answers at base_url speaks no JSON-RPC", answer.status)
         return {"success": True, "result": said["result"], **common}
@@ -191,7 +194,7 @@ class RemoteCall:
 
     async def _plain(self, head: Answer) -> dict[str, Any]:
         """It does not stream, or refuses: then in the ordinary way."""
-        judge(head)
+        self._remote.judge(head)
         return await self._called(self.method, self.params)
 
     async def _last(self, event: ServerEvent) -> bool:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ...domain.errors import InvalidInput
 from ..net.http import Answer, Unanswered
-from .apflow_remote import CONFLICT, Away, Patience, Remote, RemoteRefused, decoded, judge
+from .apflow_remote import CONFLICT, Away, Patience, Remote, RemoteRefused, decoded
 
 TYPES: Final = "task.completed,task.failed,task.cancelled,task.reopened,tree.settled"
 MAX_RESULTS: Final = 8 << 20
@@ -96,7 +96,7 @@ class RemoteTree:
         self._take(await asyncio.shield(self._posting))
 
     def _take(self, answer: Answer) -> None:
-        judge(answer)
+        self._remote.judge(answer)
         try:
             made = msgspec.convert(decoded(answer), _Submitted)
         except msgspec.ValidationError as error:
@@ -132,7 +132,7 @@ class RemoteTree:
             head, events,
         ):  # fmt: skip
             if not head.headers.get("content-type", "").startswith("text/event-stream"):
-                judge(head)
+                self._remote.judge(head)
                 raise Away("it gives no stream")
             async for event in events:
                 if event.id:
@@ -165,7 +165,7 @@ class RemoteTree:
                 self._ended[fact.task] = self._kept(fact)
             case "task.failed":
                 self._ended[fact.task] = None
-                self._errors[fact.task] = _message(fact.error or {})
+                self._errors[fact.task] = self._message(fact.error or {})
             case "task.cancelled":
                 self._ended[fact.task] = None
             case "task.reopened":
@@ -176,6 +176,10 @@ class RemoteTree:
             case _:
                 return
         await self._tell()
+
+    def _message(self, error: Mapping[str, Any]) -> str:
+        said = error.get("message") or error.get("type") or "no reason was given"
+        return self._remote.context.scrub(str(said))[:MAX_MESSAGE]
 
     def _kept(self, fact: Fact) -> Raw | str | None:
         """The result, the name of a blob, or None where there is no room left."""
@@ -201,7 +205,7 @@ class RemoteTree:
                 tasks[self._key_of(id)] = msgspec.json.decode(kept)
         result: dict[str, Any] = {
             "success": self.status == "completed", "tree_id": self.id, "status": self.status,
-            "tasks": tasks, "base_url": self._remote.base,
+            "tasks": tasks, "base_url": self._remote.shown,
         }  # fmt: skip
         if self._errors:
             result["errors"] = {self._key_of(id): said for id, said in self._errors.items()}
@@ -250,7 +254,7 @@ class RemoteTree:
         body = msgspec.json.encode({"reason": "the task that waits for it was ended"})
         answer = await self._remote.ask("POST", f"{tree}/cancel", body, seconds=LAST)
         if answer.status != CONFLICT:  # else it had ended
-            judge(answer)
+            self._remote.judge(answer)
             await self._remote.call("GET", tree, seconds=5.0, Prefer="wait=2")
 
 
@@ -280,11 +284,6 @@ def _fact(data: bytes) -> Fact:
         return msgspec.json.decode(data, type=Fact)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Away("its stream cannot be read") from error
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    said = error.get("message") or error.get("type") or "no reason was given"
-    return str(said)[:MAX_MESSAGE]
 
 
 def _seen(posting: "asyncio.Task[Answer]") -> None:

@@ -9,6 +9,7 @@ from ...domain.errors import InvalidInput
 from .base import BaseTask, Inputs
 from .command_policy import CommandPolicy
 from .processes import Finished, run
+from .secrets import holds_secret
 from .telling import Telling
 
 DEFAULT_TIMEOUT: Final = 30.0
@@ -92,6 +93,11 @@ class CommandExecutor(BaseTask):
 
     async def execute(self, inputs: Inputs) -> dict[str, Any]:
         """``{success, return_code, stdout, stderr}``; ``error`` where it was ended by force."""
+        if holds_secret(inputs.get("command")):
+            raise InvalidInput(
+                "a secret is no word of a command: everybody on this machine can list those. Give "
+                "it as `stdin`, or in `env` under a name that the operator allows"
+            )
         argv = words(inputs.get("command"))
         policy = self.policy
         policy.require(argv)

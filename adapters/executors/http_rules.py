@@ -1,10 +1,13 @@
 """What holds for every executor that speaks HTTP, whatever the library."""
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
 
-from ...domain.errors import InvalidInput
+from ...domain.errors import InvalidInput, TargetRefused
+from ..net.guard import Guard
+from .secrets import SecretText, holds_secret
 
 TRANSIENT: Final = frozenset({429, 502, 503, 504})
 """Statuses that pass by themselves."""
@@ -22,3 +25,41 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise InvalidInput(f"the header {name} is not yours to set: it follows from the rest")
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise InvalidInput("a header has a name or a value that HTTP cannot carry")
+
+
+def split(url: str) -> SplitResult:
+    """The parts of a URL, all of them readable. Raises `TargetRefused`, without repeating it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port
+    except ValueError:
+        raise TargetRefused("its URL is none") from None
+    return parts
+
+
+def place(given: Any, url: str) -> str:
+    """A URL as results show it: queries may hold keys, and one ``given`` as a secret is one."""
+    if isinstance(given, SecretText):
+        return repr(given)
+    try:
+        return urlsplit(url)._replace(query="", fragment="").geturl()
+    except ValueError:
+        return ""
+
+
+async def require_sealed(guard: Guard, parts: SplitResult, values: Iterable[Any]) -> None:
+    """Raises `InvalidInput` where a secret among ``values`` would cross a public net in clear."""
+    secure = parts.scheme in ("https", "wss")
+    if secure or not parts.hostname or not holds_secret(list(values)):
+        return
+    if not await guard.is_private(parts.hostname, port_of(parts)):
+        raise InvalidInput(
+            "a secret is sent without TLS only to hosts that are not public and that the operator "
+            "allows in private_targets: write https or wss"
+        )
+
+
+def port_of(parts: SplitResult) -> int:
+    """The port that a URL leads to."""
+    usual = 443 if parts.scheme in ("https", "wss") else 80
+    return usual if parts.port is None else parts.port

@@ -5,13 +5,12 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
-from urllib.parse import urlsplit
 
 from ...domain.errors import InvalidInput
 from ..net.guard import Guard
 from .base import BaseTask, Inputs
 from .command import environment
-from .http_rules import check_headers
+from .http_rules import check_headers, port_of, require_sealed, split
 from .loading import load
 from .mcp_operations import (
     READS,
@@ -134,7 +133,9 @@ class McpExecutor(BaseTask):
         url = inputs.get("url")
         if not isinstance(url, str) or not url:
             raise InvalidInput("transport http needs url")
-        require_for(urlsplit(url).hostname or "", [inputs])
+        parts = split(url)
+        require_for(parts.hostname or "", [inputs], port_of(parts))
+        await require_sealed(self.judge, parts, [inputs])
         headers = _headers(inputs)
         check_headers(headers)
         answer: dict[str, Any] = await perform(url, headers, operation, self.judge, self.context)

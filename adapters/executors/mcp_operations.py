@@ -16,7 +16,6 @@ MAX_MESSAGE: Final = 10 << 20
 """Bytes of one message that are read."""
 MAX_PAGES: Final = 100
 MAX_ITEMS: Final = 10_000
-MAX_ERROR: Final = 1_000
 IDEMPOTENCY_KEY: Final = "aipartnerupflow/idempotency-key"
 """Under `_meta` of a call: the same in all attempts."""
 READS: Final = frozenset(OPERATIONS) - {"call_tool"}
@@ -45,7 +44,7 @@ class ServerRefused(Exception):
     """An answer of the server that is an error, as JSON-RPC has it."""
 
     def __init__(self, code: int, message: str) -> None:
-        super().__init__(message[:MAX_ERROR])
+        super().__init__(message)
         self.code = code
 
 
@@ -149,7 +148,7 @@ def _said(kept: Mapping[str, Any]) -> str:
     content = kept.get("content")
     for part in content if isinstance(content, list) else ():
         if isinstance(part, dict) and isinstance(part.get("text"), str):
-            return str(part["text"])[:MAX_ERROR]
+            return str(part["text"])
     return "it does not say why"
 
 

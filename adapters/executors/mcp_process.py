@@ -49,8 +49,11 @@ class Child:
 
     @property
     def said(self) -> str:
-        """The end of what it wrote to stderr."""
-        return self._said.decode("utf-8", "replace").strip()
+        """The end of what it wrote to stderr, without a line whose beginning is lost."""
+        said = self._said
+        if len(said) >= MAX_SAID and b"\n" in said.rstrip():
+            said = said.partition(b"\n")[2]
+        return said.decode("utf-8", "replace").strip()
 
     async def send(self, line: bytes) -> None:
         """Raises `ServerGone`."""

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlunsplit
 
 import msgspec
 
@@ -14,7 +14,7 @@ from ..net.waits import retry_after
 from .base import BaseTask, Inputs
 from .context import Context
 from .errors import TransientError
-from .http_rules import TRANSIENT, check_headers
+from .http_rules import TRANSIENT, check_headers, place, port_of, require_sealed, split
 from .rest_schemas import INPUTS, METHODS, OUTPUTS
 from .secrets import holds_secret, require_for
 
@@ -96,32 +96,33 @@ class RestExecutor(BaseTask):
         if method not in METHODS:
             raise InvalidInput(f"method is one of {', '.join(METHODS)}")
         request = _Request(self._usual, inputs, self.context)
+        await require_sealed(self.judge, split(request.url), [inputs])
         http = self.context.shared.get("http", lambda: Http(self.judge))
         answer = await http.call(
             method, request.url, headers=request.headers, content=request.content,
             seconds=_timeout(inputs), limit=MAX_BODY,
-            redirects=MAX_REDIRECTS if self._may_follow(inputs) else 0,
+            redirects=MAX_REDIRECTS if self._may_follow(inputs) else 0, private=request.private,
         )  # fmt: skip
-        return self._result(method, answer)
+        return self._result(method, answer, place(inputs.get("url"), answer.url))
 
     def _may_follow(self, inputs: Inputs) -> bool:
         """A secret in a body is not sent on to wherever the target likes."""
         bodies = [inputs.get(name) for name in ("json", "data", "files")]
         return bool(inputs.get("follow_redirects", self._follow)) and not holds_secret(bodies)
 
-    def _result(self, method: str, answer: Answer) -> dict[str, Any]:
+    def _result(self, method: str, answer: Answer, url: str) -> dict[str, Any]:
         good = 200 <= answer.status < 300 or answer.status in self.context.accept
         if answer.status in TRANSIENT and not good:
             raise Refused(f"the target answered {answer.status}", retry_after(answer.headers))
         result: dict[str, Any] = {
-            "success": good, "status_code": answer.status, "url": _without_query(answer.url),
+            "success": good, "status_code": answer.status, "url": url,
             "headers": answer.headers, "method": method,
         }  # fmt: skip
         kind = answer.headers.get("content-type", "")
         if kind.startswith(_TEXT) or "+json" in kind or not answer.body:
             result["body"] = answer.body.decode("utf-8", "replace")
         else:
-            result["body_base64"] = base64.b64encode(answer.body).decode()
+            result["body_base64"] = base64.b64encode(self.context.scrub(answer.body)).decode()
         if "json" in kind and not answer.cut:
             try:
                 result["json"] = msgspec.json.decode(answer.body)
@@ -141,12 +142,15 @@ class _Request:
         self.headers |= {str(k): str(v) for k, v in (inputs.get("headers") or {}).items()}
         query = [(str(k), v) for k, v in (inputs.get("params") or {}).items()]
         auth = inputs.get("auth") or usual["auth"] or {}
-        parts = urlsplit(str(inputs.get("url", "")))
-        require_for(parts.hostname or "", [inputs])
+        parts = split(str(inputs.get("url", "")))
+        require_for(parts.hostname or "", [inputs], port_of(parts))
         self._authorize(auth, query)
         if not any(name.lower() == "idempotency-key" for name in self.headers):
             self.headers["Idempotency-Key"] = context.idempotency_key
         check_headers(self.headers)
+        self.private = frozenset(
+            name.lower() for name, value in self.headers.items() if context.scrub(value) != value
+        )
         self.content = self._body(inputs)
         more = urlencode(query, doseq=True)
         joined = "&".join(part for part in (parts.query, more) if part)
@@ -211,8 +215,3 @@ def _timeout(inputs: Inputs) -> float:
     if not 0 < value <= MAX_TIMEOUT:
         raise InvalidInput(f"timeout is a number of seconds above 0, at most {MAX_TIMEOUT:g}")
     return float(value)
-
-
-def _without_query(url: str) -> str:
-    """Queries may hold keys."""
-    return urlunsplit(urlsplit(url)._replace(query=""))

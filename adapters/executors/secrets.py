@@ -31,8 +31,8 @@ class SecretSource(Struct, frozen=True, forbid_unknown_fields=True):
     """Where a secret lies, and who may have it.
 
     ``name`` is that of the variable, the path of the file, or ``service/user`` in the keyring; by
-    default the secret's own. ``executors`` are ids, ``hosts`` the names it may be sent to; without
-    ``owners`` every owner's trees may use it.
+    default the secret's own. ``executors`` are ids, ``hosts`` the names it may be sent to, with a
+    port or without; without ``owners`` every owner's trees may use it.
     """
 
     source: str
@@ -169,16 +169,32 @@ def holds_secret(value: Any) -> bool:
     return isinstance(value, SecretText)
 
 
-def require_for(host: str, values: Iterable[Any]) -> None:
-    """Raises `InvalidInput` where a secret among ``values`` may not be sent to ``host``."""
-    name = host.lower().rstrip(".")
+def require_for(host: str, values: Iterable[Any], port: int | None = None) -> None:
+    """Raises `InvalidInput` where a secret among ``values`` may not be sent to ``host``.
+
+    One that says ``host:port`` among its hosts goes to that ``port`` there and to no other.
+    """
+    name = _name(host)
     for value in values:
         if isinstance(value, dict):
-            require_for(host, value.values())
+            require_for(host, value.values(), port)
         elif isinstance(value, list | tuple):
-            require_for(host, value)
-        elif isinstance(value, SecretText) and name not in value.hosts:
+            require_for(host, value, port)
+        elif isinstance(value, SecretText) and not _is_for(value.hosts, name, port):
             raise InvalidInput(
                 f"the secret {value.label!r} may not be sent to this host. The operator lists "
                 f"where to in `hosts` of [secrets.{value.label}]."
             )
+
+
+def _is_for(hosts: Iterable[str], name: str, port: int | None) -> bool:
+    for listed in map(_name, hosts):
+        where, _, number = listed.rpartition(":")
+        if listed == name or (number == str(port) and _name(where) == name):
+            return True
+    return False
+
+
+def _name(host: str) -> str:
+    name = host.strip().lower()
+    return (name[1:-1] if name.startswith("[") and name.endswith("]") else name).rstrip(".")

@@ -20,6 +20,7 @@ from ..net.guard import Guard
 from ..net.waits import retry_after
 from .base import BaseTask, Inputs
 from .errors import TransientError
+from .http_rules import require_sealed, split
 from .websocket_received import Received
 from .websocket_schemas import INPUTS, OUTPUTS
 from .websocket_talk import Talk
@@ -124,7 +125,7 @@ class WebsocketExecutor(BaseTask):
             raise Unanswered(f"not over within {talk.seconds:g} s") from error
 
     async def _held(self, talk: Talk) -> dict[str, Any]:
-        received = Received()
+        received = Received(self.context.scrub)
         try:
             connection = await self._open(talk)
         except InvalidStatus as error:
@@ -143,6 +144,7 @@ class WebsocketExecutor(BaseTask):
         return {"success": True, **found}
 
     async def _open(self, talk: Talk) -> ClientConnection:
+        await require_sealed(self.judge, split(talk.url), [talk.given])
         sock = await dial(self.judge, talk.host, talk.port)
         tls = (self.tls or _usual_tls()) if talk.secure else None
         try:
@@ -179,7 +181,7 @@ class WebsocketExecutor(BaseTask):
         if status in BUSY and status not in self.context.accept:
             headers = {name.lower(): value for name, value in response.headers.raw_items()}
             raise Refused(f"the target answered {status}", retry_after(headers))
-        text = bytes(response.body or b"")[:MAX_TEXT].decode("utf-8", "replace")
+        text = self.context.scrub(bytes(response.body or b"").decode("utf-8", "replace"))[:MAX_TEXT]
         why = f"the target answered {status} to the handshake"
         if 300 <= status < 400:
             why += ": it redirects, which is not followed. Give the place itself as `url`"

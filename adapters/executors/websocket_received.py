@@ -2,6 +2,7 @@
 
 import base64
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -15,9 +16,10 @@ _NONE: Final = object()
 
 
 class Received:
-    """The newest messages, and how many there were."""
+    """The newest messages, and how many there were. ``scrub`` strikes secrets out of bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, scrub: Callable[[bytes], bytes]) -> None:
+        self._scrub = scrub
         self._kept: deque[str | bytes] = deque()
         self._bytes = 0
         self.count = 0
@@ -36,22 +38,21 @@ class Received:
         """As parts of a result: the last one, and all of them where ``several`` were asked for."""
         found: dict[str, Any] = {}
         if several:
-            found["responses"] = [shown(message) for message in self._kept]
+            found["responses"] = [self._shown(message) for message in self._kept]
         if self._kept:
-            last = shown(self._kept[-1])
+            last = self._shown(self._kept[-1])
             names = {"text": "response", "base64": "response_base64"}
             found |= {names.get(name, name): value for name, value in last.items()}
         if self.truncated:
             found["truncated"] = True
         return found
 
-
-def shown(message: str | bytes) -> dict[str, Any]:
-    """``{text, json?}`` or ``{base64}``."""
-    if isinstance(message, bytes):
-        return {"base64": base64.b64encode(message).decode()}
-    value = _json(message)
-    return {"text": message} if value is _NONE else {"text": message, "json": value}
+    def _shown(self, message: str | bytes) -> dict[str, Any]:
+        """``{text, json?}`` or ``{base64}``."""
+        if isinstance(message, bytes):
+            return {"base64": base64.b64encode(self._scrub(message)).decode()}
+        value = _json(message)
+        return {"text": message} if value is _NONE else {"text": message, "json": value}
 
 
 def matches(message: str | bytes, pointer: str, wanted: Any) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from websockets.exceptions import InvalidURI
@@ -13,6 +13,7 @@ from websockets.uri import parse_uri
 from ...domain.errors import InvalidInput, TargetRefused
 from .base import Inputs
 from .context import Context
+from .http_rules import place
 from .secrets import holds_secret, plain, require_for
 from .websocket_received import Received, matches
 from .websocket_schemas import MAX_RESPONSES
@@ -30,11 +31,11 @@ class Talk:
     """What a task's inputs ask for. Raises `InvalidInput`."""
 
     def __init__(self, inputs: Inputs, usual: Mapping[str, str], context: Context) -> None:
-        self._inputs = inputs
+        self.given = inputs
         self.url = str(inputs.get("url", ""))
-        self.place = _without_query(self.url)
+        self.place = place(inputs.get("url"), self.url)
         self.host, self.port, self.secure = _target(self.url)
-        require_for(self.host, [inputs, usual])
+        require_for(self.host, [inputs, usual], self.port)
         self.seconds = _timeout(inputs)
         self.headers = _headers({**usual, **(inputs.get("headers") or {})}, context)
         names = inputs.get("subprotocols") or []
@@ -68,8 +69,8 @@ class Talk:
         """What is said in any case."""
         found: dict[str, Any] = {"url": self.place, "wait_response": self.waits}
         for name in ("message", "messages"):
-            if self._inputs.get(name) is not None and not holds_secret(self._inputs[name]):
-                found["message_sent"] = self._inputs[name]
+            if self.given.get(name) is not None and not holds_secret(self.given[name]):
+                found["message_sent"] = self.given[name]
         return found | received.shown(several=self.several)
 
 
@@ -135,11 +136,3 @@ def _timeout(inputs: Inputs) -> float:
     if not 0 < value <= MAX_TIMEOUT:
         raise InvalidInput(f"timeout is a number of seconds above 0, at most {MAX_TIMEOUT:g}")
     return float(value)
-
-
-def _without_query(url: str) -> str:
-    """Queries may hold keys."""
-    try:
-        return urlunsplit(urlsplit(url)._replace(query="", fragment=""))
-    except ValueError:
-        return ""

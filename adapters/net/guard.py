@@ -91,6 +91,11 @@ class Guard:
             raise TargetRefused("its host is neither a name nor an address")
         return Pinned(name, port, await self._addresses(name, port))
 
+    async def is_private(self, host: str, port: int) -> bool:
+        """Whether it is no public place at all, and allowed. Raises as `pin` does."""
+        pinned = await self.pin(host, port)
+        return all(fault(plain(_address(each))) is not None for each in pinned.addresses)
+
     async def _addresses(self, name: str, port: int) -> tuple[str, ...]:
         try:
             found = await self._resolve(name, port)

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import ClassVar, Final
@@ -143,16 +143,18 @@ class Http:
         seconds: float = 30.0,
         limit: int = MAX_ANSWER,
         redirects: int = MAX_REDIRECTS,
+        private: Collection[str] = (),
     ) -> Answer:
         """One request with its redirects, within so many ``seconds`` in all.
 
         Of the body ``limit`` bytes are read, unpacked ones, and no more. With no ``redirects`` a
-        redirecting answer is the answer. Raises `TargetRefused`, and `Unanswered`.
+        redirecting answer is the answer. Another origin never gets the headers that ``private``
+        names in lower case. Raises `TargetRefused`, and `Unanswered`.
         """
         try:
             async with asyncio.timeout(seconds):
                 request = self._request(method, url, headers or {}, content)
-                return await self._follow(request, content, limit, redirects)
+                return await self._follow(request, content, limit, redirects, private)
         except TimeoutError as error:
             raise Unanswered(f"no answer within {seconds:g} s") from error
         except httpx.HTTPError as error:
@@ -186,14 +188,19 @@ class Http:
             raise Unanswered(_reason(error)) from error
 
     async def _follow(
-        self, request: httpx.Request, content: bytes | None, limit: int, redirects: int
+        self,
+        request: httpx.Request,
+        content: bytes | None,
+        limit: int,
+        redirects: int,
+        private: Collection[str],
     ) -> Answer:
         left = redirects
         while True:
             answer = await self._send(request, limit)
             if not redirects or answer.status not in _FOLLOWED:
                 return answer
-            following = self._redirected(request, answer, content)
+            following = self._redirected(request, answer, content, private)
             if following is None:
                 return answer
             if not left:
@@ -229,7 +236,11 @@ class Http:
         return _head(response, body, cut)
 
     def _redirected(
-        self, request: httpx.Request, answer: Answer, content: bytes | None
+        self,
+        request: httpx.Request,
+        answer: Answer,
+        content: bytes | None,
+        private: Collection[str],
     ) -> tuple[httpx.Request, bytes | None] | None:
         """The request that a redirect asks for; None where it names no place."""
         place = answer.headers.get("location")
@@ -245,11 +256,12 @@ class Http:
         method = request.method
         if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
             method, content = ("HEAD" if method == "HEAD" else "GET"), None
+        anywhere = _SENT_ANYWHERE.difference(private)
         kept = {
             name: value
             for name, value in request.headers.items()
             if name.lower() not in _SIZES
-            and (_origin(url) == _origin(request.url) or name.lower() in _SENT_ANYWHERE)
+            and (_origin(url) == _origin(request.url) or name.lower() in anywhere)
             and (content is not None or name.lower() != "content-type")
         }
         return self._request(method, url, kept, content), content

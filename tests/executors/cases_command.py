@@ -56,7 +56,8 @@ class CommandCase(Case):
         (self.folder / "go").touch()
 
     def leaks(self) -> Inputs:
-        return {"command": [PYTHON, "-c", "import sys; print(sys.argv[1])", {"$secret": "CANARY"}]}
+        read = "import sys; print(sys.stdin.read())"
+        return {"command": [PYTHON, "-c", read], "stdin": {"$secret": "CANARY"}}
 
     def floods(self) -> Inputs:
         return {"command": [PYTHON, "-c", "print('x' * (3 << 20))"]}

@@ -23,8 +23,9 @@ class WebsocketTarget:
 
     ``/echo`` says what it hears, ``/listen`` nothing, ``/headers`` with which headers it was
     called, ``/count`` says ``{"n": 1}`` and so on for ever, ``/jobs`` reports till it is done,
-    ``/bytes`` is binary, ``/large`` says too much at once, ``/close/CODE`` closes, ``/drop`` breaks
-    off, ``/hang`` holds the connection until it is released; ``will`` refuses handshakes.
+    ``/bytes`` is binary, ``/binary`` says so what it hears, ``/large`` says too much at once,
+    ``/close/CODE`` closes, ``/drop`` breaks off, ``/hang`` holds the connection until it is
+    released; ``will`` refuses handshakes.
     """
 
     def __init__(self) -> None:
@@ -91,6 +92,10 @@ class WebsocketTarget:
 
     async def _bytes(self, connection: ServerConnection) -> None:
         await connection.send(b"\x00\xff")
+
+    async def _binary(self, connection: ServerConnection) -> None:
+        async for message in connection:
+            await connection.send(message.encode() if isinstance(message, str) else message)
 
     async def _large(self, connection: ServerConnection) -> None:
         await connection.send("x" * ((1 << 20) + 1))
