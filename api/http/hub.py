@@ -144,7 +144,7 @@ class Hub:
         behind = True
         while True:
             if behind:
-                lines, last = await self._call(read, after)
+                lines, last = await asyncio.to_thread(read, after)  # the loop serves others
                 behind = last > after
             else:
                 found = channel.since(after)

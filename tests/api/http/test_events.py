@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from aipartnerupflow.api.http import hub
 from tests.support.places import until
 from tests.support.servers import Api, Work, chain, tree
 
@@ -132,6 +133,37 @@ async def test_a_long_poll_does_not_wait_where_something_is_there(api: Api) -> N
     id, version = await submit(api, tree("a"))
     found = await asyncio.wait_for(events(api, id, after=version - 1, wait=60), 5)
     assert versions(found) == [version]
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["one tree", "all trees"])
+async def test_who_reads_a_long_history_lets_others_be_served(
+    api: Api, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    monkeypatch.setattr(hub, "PAGE", 2)
+    id, version = await submit(api, chain(5))
+    reads, journal = api.store.reads, api.store.journal
+    place, name = (journal, "read_all") if whole else (reads, "history")
+    read_page, served = getattr(place, name), 0
+    seen: list[int] = []
+
+    def reading(*args: Any, **more: Any) -> Any:
+        seen.append(served)
+        return read_page(*args, **more)
+
+    monkeypatch.setattr(place, name, reading)
+    lines = (
+        api.server.hub.everything(0, visible=lambda owner: False)
+        if whole
+        else api.server.hub.tree(id, 0, topics={"tree.paused"})
+    )
+    following = asyncio.ensure_future(anext(lines))
+    while len(seen) < version // 2:
+        served += 1
+        await asyncio.sleep(0)
+    following.cancel()
+    await asyncio.wait({following})
+    await lines.aclose()
+    assert len(set(seen)) == len(seen)
 
 
 @pytest.mark.parametrize(
