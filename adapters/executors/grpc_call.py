@@ -12,9 +12,10 @@ from ..net.guard import Guard
 from .base import BaseTask, Inputs
 from .errors import TransientError
 from .grpc_channels import Channels, Line
-from .grpc_reflection import reflected
+from .grpc_reflection import aside, reflected
 from .grpc_schemas import INPUTS, MAX_MESSAGES, OUTPUTS
 from .grpc_types import Method, Types, given
+from .grpc_weight import TooMuch
 from .grpc_wish import Wish
 from .secrets import holds_secret
 
@@ -22,8 +23,12 @@ MAX_KEPT: Final = 4 << 20
 """Bytes of all messages of a stream together."""
 MAX_DETAILS: Final = 1_000
 """Characters that are kept of what a server says of a failure."""
-LARGE: Final = 64 << 10
-"""Bytes of a message that is made into JSON in a thread."""
+MAX_SHOWN: Final = 32 << 20
+"""Bytes that all messages of an answer take together when they are made into JSON."""
+SMALL: Final = 2 << 10
+"""Bytes of a message that is looked at in the loop; a larger one is made into JSON in a thread,"""
+LIGHT: Final = 64 << 10
+"""and so is what takes more than these, or whose descriptors do."""
 PASSING: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -142,17 +147,23 @@ class GrpcExecutor(BaseTask):
         self, call: Any, types: Types, method: Method, wish: Wish, answer: "_Answer"
     ) -> None:
         if not method.server_streaming:
-            answer.parts["response"] = await _shown(types, method, await call)
+            answer.parts["response"], _ = await _shown(types, method, await call, MAX_SHOWN)
         else:
             messages: list[Any] = []
             answer.parts["response"] = messages
-            most, size = wish.most or MAX_MESSAGES, 0
+            most, size, room = wish.most or MAX_MESSAGES, 0, MAX_SHOWN
             async for raw in call:
                 size += len(raw)
                 if size > MAX_KEPT or len(messages) == most:
                     answer.parts["truncated"] = True
                     break
-                messages.append(await _shown(types, method, raw))
+                try:
+                    message, takes = await _shown(types, method, raw, room)
+                except TooMuch:
+                    answer.parts["truncated"] = True
+                    break
+                room -= takes
+                messages.append(message)
                 await self.context.progress(_part(wish, messages), f"{len(messages)} came")
                 if len(messages) == wish.most:
                     break
@@ -194,8 +205,10 @@ class _Answer:
 async def _types(line: Line, channel: Any, wish: Wish, ends: float) -> Types:
     """What explains the call: the task's own descriptors, or those of the server."""
     if wish.descriptor_set is not None:
-        name, files = given(wish.descriptor_set)
-        return line.known(name) or line.keep(name, Types(files))
+        raw = wish.descriptor_set
+        name, files = await aside(len(raw), given, raw)
+        known = line.known(name)
+        return known or line.keep(name, await aside(len(raw), Types, files))
     types = line.known(wish.service)
     if types is None:
         found = await reflected(channel, wish.service, wish.metadata, ends)
@@ -203,10 +216,12 @@ async def _types(line: Line, channel: Any, wish: Wish, ends: float) -> Types:
     return types
 
 
-async def _shown(types: Types, method: Method, raw: bytes) -> Any:
-    if len(raw) < LARGE:
-        return types.shown(method, raw)
-    return await asyncio.to_thread(types.shown, method, raw)
+async def _shown(types: Types, method: Method, raw: bytes, room: int) -> tuple[Any, int]:
+    """The message in JSON, and what of ``room`` it takes. Raises `TooMuch`."""
+    small = len(raw) <= SMALL and types.size <= LIGHT
+    if small and types.weight(method, raw, room).filled <= LIGHT:
+        return types.shown(method, raw, room)
+    return await asyncio.to_thread(types.shown, method, raw, room)
 
 
 def _part(wish: Wish, messages: list[Any]) -> float:

@@ -21,6 +21,8 @@ MAX_IDLE: Final = 32
 """Lines that are kept though nobody uses them."""
 MAX_TYPES: Final = 64
 """Services whose descriptors are kept."""
+MAX_DESCRIBED: Final = 8 << 20
+"""Bytes of all descriptors that are kept."""
 LASTING: Final = 300.0
 """Seconds for which they are."""
 MAX_RECEIVED: Final = 4 << 20
@@ -62,8 +64,10 @@ class Known:
         """Keep it, and the newest others."""
         self._types.pop(key, None)
         self._types[key] = (time.monotonic(), types)
-        if len(self._types) > MAX_TYPES:
-            del self._types[next(iter(self._types))]
+        size = sum(each.size for _, each in self._types.values())
+        while len(self._types) > MAX_TYPES or size > MAX_DESCRIBED:
+            _, oldest = self._types.pop(next(iter(self._types)))
+            size -= oldest.size
         return types
 
 

@@ -1,20 +1,26 @@
 """Asks a server for the descriptors of a service (server reflection, v1 and v1alpha)."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final, ParamSpec, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha.reflection_pb2 import (
     ServerReflectionRequest,
     ServerReflectionResponse,
 )
 
-from .grpc_types import MAX_FILES, MAX_SET, Types, Unexplained, imports_of
+from .grpc_types import MAX_FILES, MAX_SET, Types, Unexplained, imports_of, read
+
+SMALL: Final = 4 << 10
+"""Bytes of descriptors up to which they are read at once; what is larger is read in a thread."""
 
 _VERSIONS: Final = ("v1", "v1alpha")
 """They differ in nothing but the name of their package."""
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
@@ -27,7 +33,8 @@ async def reflected(
     """
     for version in _VERSIONS:
         try:
-            return Types(await _Asked(channel, version, metadata, ends).files(service))
+            files = await _Asked(channel, version, metadata, ends).files(service)
+            return await aside(sum(map(len, files)), Types, files)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 raise
@@ -43,7 +50,7 @@ class _Asked:
         # The method takes a stream of questions, which may as well be of one.
         self._call = channel.unary_unary(
             f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
-            ServerReflectionRequest.SerializeToString, ServerReflectionResponse.FromString,
+            ServerReflectionRequest.SerializeToString,
         )  # fmt: skip
         self._metadata = metadata
         self._ends = ends
@@ -63,12 +70,9 @@ class _Asked:
 
     async def _ask(self, question: ServerReflectionRequest) -> list[str]:
         """Keeps the files of the answer; returns the names of those that they need."""
-        answer = await self._answer(question)
-        if answer.WhichOneof("message_response") == "error_response":
-            raise Unexplained("the server has no service of this name, or does not explain it")
+        raw = await self._answer(question)
         missing: list[str] = []
-        for file in answer.file_descriptor_response.file_descriptor_proto:
-            name, needed = imports_of(file)
+        for file, name, needed in await aside(len(raw), _explained, raw):
             if name not in self._files:
                 self._files[name] = file
                 self._size += len(file)
@@ -77,6 +81,28 @@ class _Asked:
             raise Unexplained("the server explains more than can be kept: give `descriptor_set`")
         return missing
 
-    async def _answer(self, question: ServerReflectionRequest) -> Any:
+    async def _answer(self, question: ServerReflectionRequest) -> bytes:
         left = max(self._ends - asyncio.get_running_loop().time(), 0.001)
-        return await self._call(question, timeout=left, metadata=self._metadata)
+        answer: bytes = await self._call(question, timeout=left, metadata=self._metadata)
+        return answer
+
+
+async def aside(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do it, in a thread where it is long: the loop has others to serve."""
+    if size <= SMALL:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
+
+
+def _explained(raw: bytes) -> list[tuple[bytes, str, list[str]]]:
+    """The files of an answer, with their names and the names of those that they need."""
+    try:
+        answer = read(ServerReflectionResponse, raw)
+    except DecodeError as error:
+        raise Unexplained("the answer of the server's reflection cannot be read") from error
+    if answer.WhichOneof("message_response") == "error_response":
+        raise Unexplained("the server has no service of this name, or does not explain it")
+    files = answer.file_descriptor_response.file_descriptor_proto
+    if len(files) > MAX_FILES or sum(map(len, files)) > MAX_SET:
+        raise Unexplained("the server explains more than can be kept: give `descriptor_set`")
+    return [(file, *imports_of(file)) for file in files]

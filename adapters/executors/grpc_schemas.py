@@ -63,14 +63,15 @@ OUTPUTS: Final[dict[str, Any]] = {
         "response": {
             "type": ["object", "array", "string", "number", "boolean", "null"],
             "description": "ProtoJSON with the names of the .proto file, fields that are not set "
-            "included; of a stream a list of messages",
+            "included where they take no more than 2 MiB; of a stream a list of messages",
         },
         "metadata": {
             **_TEXTS, "description": "what the server sent before and after; binary as base64",
         },
         "truncated": {
             "type": "boolean",
-            "description": "the stream was ended after 1,000 messages, or 4 MiB of them",
+            "description": "the stream was ended after 1,000 messages, 4 MiB of them, or 32 MiB "
+            "of JSON",
         },
         "error": {"type": "string", "description": "the status and what the server said of it"},
         "code": {"type": "string", "description": "the status, such as NOT_FOUND"},

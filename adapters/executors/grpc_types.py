@@ -20,17 +20,22 @@ from google.protobuf import (
     type_pb2,
     wrappers_pb2,
 )
-from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.descriptor_pool import Default, DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from msgspec import Struct
 
 from ...domain.errors import InvalidInput
 from ...domain.specs import MAX_JSON_DEPTH
+from .grpc_weight import Scale, TooMuch, Weight
 
-MAX_SET: Final = 2 << 20
+MAX_SET: Final = 1 << 20
 """Bytes of all descriptors of a service."""
-MAX_FILES: Final = 1_000
+MAX_FILES: Final = 500
+MAX_READ: Final = 32 << 20
+"""Bytes that descriptors take when they are read."""
+MAX_FILLED: Final = 2 << 20
+"""Bytes that a message may take for its fields that are not set to be shown."""
 MAX_SHOWN: Final = 20
 """Names that an error lists."""
 _USUAL: Final = {
@@ -41,6 +46,7 @@ _USUAL: Final = {
     )
 }  # fmt: skip
 """Files that descriptor sets and servers may leave out."""
+_SCALE: Final = Scale(Default())
 
 
 class Unexplained(Exception):
@@ -64,7 +70,12 @@ class Types:
     """
 
     def __init__(self, files: Iterable[bytes]) -> None:
+        files = list(files)
+        self.size = sum(map(len, files))
+        if len(files) > MAX_FILES or self.size > MAX_SET:
+            raise Unexplained("the descriptors are more than can be kept")
         self._pool = DescriptorPool()
+        self._scale = Scale(self._pool)
         protos = dict(map(_parsed, files))
         added: set[str] = set()
         for name in protos:
@@ -115,17 +126,27 @@ class Types:
         except (json_format.ParseError, ValueError, TypeError, RecursionError) as error:
             raise InvalidInput(_misfit(method.takes.DESCRIPTOR)) from error
 
-    def shown(self, method: Method, raw: bytes) -> Any:
-        """JSON of a message that came. Raises `Unexplained`."""
+    def weight(self, method: Method, raw: bytes, most: int) -> Weight:
+        """What a message that came takes. Raises `TooMuch` and `Unexplained`."""
         try:
-            return json_format.MessageToDict(
+            return self._scale.weigh(method.gives.DESCRIPTOR, raw, most)
+        except DecodeError as error:
+            raise Unexplained("the answer is not what its descriptor says") from error
+
+    def shown(self, method: Method, raw: bytes, most: int) -> tuple[Any, int]:
+        """JSON of a message that came, and what it takes. Raises `TooMuch` and `Unexplained`."""
+        weight = self.weight(method, raw, most)
+        filled = weight.filled <= min(most, MAX_FILLED)
+        try:
+            found = json_format.MessageToDict(
                 method.gives.FromString(raw), preserving_proto_field_name=True,
-                always_print_fields_with_no_presence=True, descriptor_pool=self._pool,
+                always_print_fields_with_no_presence=filled, descriptor_pool=self._pool,
             )  # fmt: skip
         except (DecodeError, ValueError, TypeError, RecursionError) as error:
             raise Unexplained("the answer is not what its descriptor says") from error
         except json_format.Error as error:
             raise Unexplained("the answer holds what JSON cannot say") from error
+        return found, weight.filled if filled else weight.bare
 
 
 def given(descriptor_set: str) -> tuple[str, list[bytes]]:
@@ -134,7 +155,7 @@ def given(descriptor_set: str) -> tuple[str, list[bytes]]:
         raw = base64.b64decode(descriptor_set, validate=True)
         if len(raw) > MAX_SET:
             raise InvalidInput(f"descriptor_set has at most {MAX_SET >> 20} MiB")
-        files = descriptor_pb2.FileDescriptorSet.FromString(raw).file
+        files = read(descriptor_pb2.FileDescriptorSet, raw).file
     except (binascii.Error, UnicodeError, DecodeError) as error:
         raise InvalidInput("descriptor_set is base64 of a FileDescriptorSet") from error
     if not 0 < len(files) <= MAX_FILES:
@@ -148,9 +169,18 @@ def imports_of(file: bytes) -> tuple[str, list[str]]:
     return name, [each for each in proto.dependency if each not in _USUAL]
 
 
+def read(kind: Any, raw: bytes) -> Any:
+    """A message of this program's own types. Raises DecodeError, and `Unexplained` if too large."""
+    try:
+        _SCALE.weigh(kind.DESCRIPTOR, raw, MAX_READ)
+    except TooMuch as error:
+        raise Unexplained("the descriptors are more than can be kept") from error
+    return kind.FromString(raw)
+
+
 def _parsed(file: bytes) -> tuple[str, Any]:
     try:
-        proto = descriptor_pb2.FileDescriptorProto.FromString(file)
+        proto = read(descriptor_pb2.FileDescriptorProto, file)
     except DecodeError as error:
         raise Unexplained("a descriptor cannot be read") from error
     return proto.name, proto

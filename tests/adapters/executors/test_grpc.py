@@ -11,7 +11,7 @@ import grpc
 import pytest
 from msgspec import Raw, json
 
-from aipartnerupflow.adapters.executors import Registry, invoke
+from aipartnerupflow.adapters.executors import Registry, grpc_call, invoke
 from aipartnerupflow.adapters.executors.grpc_call import GrpcExecutor
 from aipartnerupflow.adapters.executors.grpc_channels import Channels, Target
 from aipartnerupflow.adapters.executors.shared import Shared
@@ -167,6 +167,18 @@ async def test_of_a_stream_that_does_not_end_the_beginning_is_kept(
 ) -> None:
     found = await ask("Count", request={"count": 100_000, "size": size})
     assert (len(found["response"]), found["truncated"]) == (kept, True)
+
+
+async def test_what_a_stream_is_made_into_is_bounded(
+    ask: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grpc_call, "MAX_SHOWN", 5_000)
+    found = await ask("Count", request={"count": 100})
+    assert found["truncated"] is True
+    assert 3 < len(found["response"]) < 20
+    monkeypatch.setattr(grpc_call, "MAX_SHOWN", 100)
+    refused = await ask.refused("Echo")
+    assert (refused.error.type, is_transient(refused)) == ("TooMuch", False)
 
 
 async def test_a_message_that_is_too_large_fails_for_good(ask: Caller) -> None:
