@@ -114,6 +114,9 @@ class ReadModel(Protocol):
         ``after`` is the ``n`` of the last one seen, ``limit`` how many there are to be at most.
         """
 
+    def tasks_by_id(self, ids: Sequence[str]) -> Sequence[TaskView]:
+        """Those of these tasks that exist, in any order, with their results or errors."""
+
     def trees(
         self,
         *,

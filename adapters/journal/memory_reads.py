@@ -67,10 +67,7 @@ class MemoryReads:
 
     def task(self, id: str) -> TaskView | None:
         """See `ReadModel.task`."""
-        with self._source.lock:
-            self._source.check_open()
-            found = self._tables.tasks.get(id)
-            return None if found is None else self._view(found)
+        return next(iter(self.tasks_by_id([id])), None)
 
     def tasks(
         self,
@@ -85,12 +82,14 @@ class MemoryReads:
         with self._source.lock:
             self._source.check_open()
             entries = self._tables.of.get(tree, {})
-            found = (
-                entries[n]
-                for n in sorted(entries)
-                if (after is None or n > after) and status in (None, _status(entries[n]))
-            )
+            late = (entries[n] for n in sorted(entries) if after is None or n > after)
+            found = (entry for entry in late if status in (None, _status(entry)))
             return [self._view(entry, results=results) for entry in islice(found, limit)]
+
+    def tasks_by_id(self, ids: Sequence[str]) -> Sequence[TaskView]:
+        """See `ReadModel.tasks_by_id`."""
+        with self._source.lock:
+            return [self._view(entry) for entry in self._entries(ids)]
 
     def trees(
         self,

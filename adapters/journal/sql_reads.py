@@ -66,6 +66,11 @@ class SQLReads:
         }  # fmt: skip
         return [self._task(row) for row in self._source.query(self._sql.tasks, wanted)]
 
+    def tasks_by_id(self, ids: Sequence[str]) -> Sequence[TaskView]:
+        """See `ReadModel.tasks_by_id`."""
+        rows = self._source.query(self._sql.tasks_by_id, self._ids(ids))
+        return [self._task(row) for row in rows]
+
     def trees(
         self,
         *,

@@ -1,12 +1,13 @@
 """One call while it is carried out: who calls, what is given, how long they would wait."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from msgspec import Raw, UnsetType
+from msgspec import Raw, Struct, UnsetType
 
 from ...domain.errors import NotFound
+from ...domain.specs import is_id
 from ...projections.views import TaskView
 from ..http.access import Caller, Scope
 from ..http.server import Server
@@ -22,14 +23,30 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 NOBODY: Final = "\0"
 """Who owns nothing."""
+MAX_NAMED: Final = 5_000
+"""Tasks that the calls of one body may name in lists."""
+
+
+class Spent(Struct):
+    """What the calls of one body have come to so far."""
+
+    ids: int = 0
 
 
 class Call:
     """What every method gets. ``until`` is by the loop's clock; ``alone``: not one of a batch."""
 
     def __init__(
-        self, server: Server, caller: Caller, params: Raw | UnsetType, *, until: float, alone: bool
+        self,
+        server: Server,
+        caller: Caller,
+        params: Raw | UnsetType,
+        *,
+        until: float,
+        alone: bool,
+        spent: Spent,
     ) -> None:
+        self._spent = spent
         self.server = server
         self.caller = caller
         self.params = params
@@ -59,6 +76,20 @@ class Call:
     async def task(self, id: str) -> TaskView:
         """Raises `NotFound`, also for what is somebody else's."""
         return await self.server.visible_task(usable(id), self.caller)
+
+    async def tasks(self, ids: Sequence[str]) -> dict[str, TaskView]:
+        """Those of these tasks that the caller may see, by id. Raises `RpcError` over the bound."""
+        self.spend(len(ids))
+        wanted = list(filter(is_id, ids))
+        found = await asyncio.to_thread(self.store.reads.tasks_by_id, wanted) if wanted else ()
+        return {view.id: view for view in found if self.caller.may_see(view.user_id)}
+
+    def spend(self, ids: int) -> None:
+        """Count tasks that are named. Raises `RpcError` where one body names too many."""
+        self._spent.ids += ids
+        if self._spent.ids > MAX_NAMED:
+            reason = f"the requests of one body name {MAX_NAMED} tasks at most; send another one"
+            raise RpcError.of(Code.INVALID_PARAMS, "task_ids", reason)
 
     async def maybe_task(self, id: str) -> TaskView | None:
         """The same, or None."""

@@ -30,6 +30,7 @@ async def cancel(call: Call) -> Document | list[Document]:
     given.close()
     if one is not None:
         return await _cancelled(call, one, reason, force)
+    call.spend(len(ids or ()))
     return [await _tried(call, id, reason, force) for id in ids or ()]
 
 

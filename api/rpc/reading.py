@@ -135,7 +135,8 @@ async def running_status(call: Call) -> list[Document]:
     if ids is None:
         given.refuse("task_ids", "it is missing: the ids of tasks")
     given.close()
-    return [_status(id, await call.maybe_task(id)) for id in ids or ()]
+    found = await call.tasks(ids or ())
+    return [_status(id, found.get(id)) for id in ids or ()]
 
 
 def _status(id: str, view: TaskView | None) -> Document:

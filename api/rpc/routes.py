@@ -14,7 +14,7 @@ from ..http.bodies import json_body
 from ..http.boundary import MAX_TREE
 from ..http.parameters import Prefer, described
 from ..http.waiting import wait_of
-from .calls import Call
+from .calls import Call, Spent
 from .described import BODY, METHOD_LIST, answers
 from .envelope import LARGE as BIG
 from .envelope import NULL, Invalid, Received, encoded, failure, parse, result
@@ -94,12 +94,13 @@ async def serve(request: Request, caller: Caller, face: Face, prefer: str | None
         return Json(failure(NULL, error))
     until = asyncio.get_running_loop().time() + wait_of(prefer)
     found: list[Raw] = []
-    size = 0
+    size, spent = 0, Spent()
     for item in received.items:
         if size > MAX_ANSWERS and not (isinstance(item, Asked) and item.is_notification):
             found.append(_left_out(item))
             continue
-        answer = await _answer(server, caller, face, item, until, alone=not received.is_batch)
+        alone = not received.is_batch
+        answer = await _answer(server, caller, face, item, until, alone=alone, spent=spent)
         if isinstance(answer, Response):
             return answer
         if answer is not None:
@@ -136,12 +137,14 @@ async def _answer(
     until: float,
     *,
     alone: bool,
+    spent: Spent,
 ) -> Response | Raw | None:
     """JSON, or a stream; None for a notification."""
     if isinstance(item, Invalid):
         return Raw(encoded(failure(item.id, item.error)))
     id = NULL if isinstance(item.id, UnsetType) else item.id
-    call = Call(server, caller, item.params, until=until, alone=alone and not item.is_notification)
+    alone = alone and not item.is_notification
+    call = Call(server, caller, item.params, until=until, alone=alone, spent=spent)
     try:
         method = face.find(item.method)
         call.require(method.scope)

@@ -166,6 +166,17 @@ def test_tasks_come_in_pages_that_go_on_behind_the_last_one_seen(handle: Handle)
     assert handle.reads.tasks("a", after=2**31) == []
 
 
+def test_tasks_are_found_by_their_ids_over_all_trees(handle: Handle) -> None:
+    run(handle, "a")
+    run(handle, "b")
+    found = handle.reads.tasks_by_id(["b.2", "nobody", "a.3", "a.3", "a"])
+    assert {task.id: task for task in found} == {
+        id: handle.reads.task(id) for id in ("a", "a.3", "b.2")
+    }
+    assert len(found) == 3
+    assert handle.reads.tasks_by_id([]) == []
+
+
 def test_tasks_can_be_of_one_state(handle: Handle) -> None:
     run(handle, "a")
 

@@ -87,6 +87,17 @@ WHERE r.id = %(tree)s
   AND (%(status)s::text IS NULL OR COALESCE(s.status, 'pending') = %(status)s::text)
 ORDER BY t.num LIMIT %(limit)s::bigint
 
+-- name: tasks_by_id
+SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
+       t.schemas, t.policy, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
+       s.started_at, s.completed_at, s.ended, r.id, r.owner, r.phase, e.topic, e.state
+FROM task t
+JOIN tree r ON r.num = t.num >> 20
+LEFT JOIN task_state s ON s.num = t.num
+LEFT JOIN stored_events e
+       ON e.originator_id = r.id AND e.originator_version = s.ended
+WHERE t.id = ANY (%(ids)s::text[])
+
 -- name: find
 SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
        t.schemas, t.policy, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,

@@ -83,6 +83,17 @@ LEFT JOIN stored_events e
 WHERE r.id = :tree AND (:status IS NULL OR COALESCE(s.status, 'pending') = :status)
 ORDER BY t.num LIMIT COALESCE(:limit, -1)
 
+-- name: tasks_by_id
+SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
+       t.schemas, t.policy, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,
+       s.started_at, s.completed_at, s.ended, r.id, r.owner, r.phase, e.topic, e.state
+FROM task t
+JOIN tree r ON r.num = t.num >> 20
+LEFT JOIN task_state s ON s.num = t.num
+LEFT JOIN stored_events e
+       ON e.originator_id = r.id AND e.originator_version = s.ended
+WHERE t.id IN (SELECT value FROM json_each(:ids))
+
 -- name: find
 SELECT t.num, t.id, t.key, t.name, t.parent, t.priority, t.dependencies, t.inputs, t.params,
        t.schemas, t.policy, t.created_at, s.status, s.attempt, s.generation, s.progress, s.message,

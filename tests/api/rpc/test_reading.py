@@ -1,5 +1,6 @@
 """Tasks as they stand: alone, in lists, in trees."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -180,3 +181,32 @@ async def test_all_methods_are_listed_with_their_scopes(rpc: Rpc) -> None:
     }
     assert {one["name"] for one in found["absent"]} == set(ABSENT)
     assert all(one["about"] for one in found["methods"])
+
+
+async def test_the_tasks_that_one_body_names_are_bounded(rpc: Rpc) -> None:
+    ids = [f"x{n}" for n in range(1_000)]
+    ask = {"jsonrpc": "2.0", "method": "tasks.running.status", "params": {"task_ids": ids}}
+    answers = (await rpc.post([ask | {"id": n} for n in range(7)])).json()
+    assert [len(answer["result"]) for answer in answers[:5]] == [1_000] * 5
+    assert [answer["error"]["code"] for answer in answers[5:]] == [Code.INVALID_PARAMS] * 2
+
+
+async def test_many_tasks_are_looked_up_at_once(
+    api: Api, rpc: Rpc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = await rpc.run(*tree("a", "b"))
+    ids = [task["id"] for task in (await rpc.tasks(done["root_task_id"])).values()]
+    looked: list[int] = []
+    look_up = api.store.reads.tasks_by_id
+
+    def looking(ids: list[str]) -> Any:
+        looked.append(threading.get_ident())
+        return look_up(ids)
+
+    monkeypatch.setattr(api.store.reads, "tasks_by_id", looking)
+    told = await rpc.call("tasks.running.status", {"task_ids": [*ids, "nobody", "\0"]})
+    assert [one["status"] for one in told] == ["completed"] * 3 + ["not_found"] * 2
+    assert len(looked) == 1
+    assert looked[0] != threading.get_ident()
+    others = await Rpc(api.user("bob")).call("tasks.running.status", {"task_ids": ids})
+    assert {one["status"] for one in others} == {"not_found"}
