@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from ..domain import errors as e
+from ..domain.wording import quoted
 
 
 class Exit(IntEnum):
@@ -55,7 +56,9 @@ class AmbiguousId(e.InvalidInput):
     def __init__(self, prefix: str, candidates: tuple[str, ...], more: bool) -> None:
         self.candidates = candidates
         names = ", ".join(candidates) + (", …" if more else "")
-        super().__init__(f"{prefix!r} is the beginning of several ids: {names}. Write more of it.")
+        super().__init__(
+            f"{quoted(prefix)} is the beginning of several ids: {names}. Write more of it."
+        )
 
 
 class Kind(Struct, frozen=True):

@@ -15,6 +15,7 @@ from ..domain.events import TasksAdded, TreeCreated, TreeSubmitted
 from ..domain.intake import Intake, read
 from ..domain.specs import Request, TreeOptions
 from ..domain.webhooks import Hook
+from ..domain.wording import misfit
 from ..domain.written import items_of
 from ..engine.lifecycle import NewTree, create
 from ..engine.lifecycle import submit as submit_draft
@@ -79,10 +80,9 @@ def parse(data: bytes) -> Written:
         rest = msgspec.json.decode(data, type=_Wrapped)
         return Written(tasks, rest.name, rest.limit, rest.start, rest.demo, rest.webhooks)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise InvalidInput(
             'a tree is an array of tasks, a task with "children", or {"name", "tasks", "limit"}: '
-            f"{reason}"
+            f"{misfit(error)}"
         ) from error
 
 

@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 from ..domain.errors import IdTaken, InvalidGraph, InvalidInput
 from ..domain.specs import Request
 from ..domain.webhooks import MAX_HOOKS, TOLERANCE, Hook, is_signed
+from ..domain.wording import misfit
 from .stores import Store
 from .wiring.serving import outbox_of
 
@@ -81,8 +82,7 @@ def hook_of_config(config: Any) -> Hook:
             config = msgspec.json.decode(config)
         read = msgspec.convert(config, _Config)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InvalidInput(f"{where} does not fit: {reason}") from error
+        raise InvalidInput(f"{where} does not fit: {misfit(error)}") from error
     timeout = 30.0 if read.timeout is None else read.timeout
     retries = 3 if read.max_retries is None else read.max_retries
     if not 0 < timeout <= 60:

@@ -32,6 +32,13 @@ Each message says what happened, why, and what to do. None echoes input values.
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from .wording import quoted
+
+MAX_KEY = 255
+MAX_POINTER = 4_000
+"""So many characters of a place are told."""
 
 
 class ApflowError(Exception):
@@ -48,6 +55,11 @@ class Fault(Struct, frozen=True, omit_defaults=True):
     code: str
     where: str
     message: str
+
+    def __post_init__(self) -> None:
+        most = MAX_POINTER if self.where.startswith("/") else MAX_KEY
+        if len(self.where) > most:
+            force_setattr(self, "where", self.where[:most])
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message
@@ -95,7 +107,7 @@ class NotFound(ApflowError):
     def __init__(self, what: str, id: str) -> None:
         self.what, self.id = what, id
         super().__init__(
-            f"no {what} with id {id!r} in this store. `apflow list` shows what is there."
+            f"no {what} with id {quoted(id)} in this store. `apflow list` shows what is there."
         )
 
 
@@ -144,7 +156,7 @@ class SlotTaken(ApflowError):
 
     def __init__(self, tree: str, key: str) -> None:
         self.tree, self.key = tree, key
-        super().__init__(f"all places of the concurrency key {key!r} are taken")
+        super().__init__(f"all places of the concurrency key {quoted(key)} are taken")
 
 
 class CommandAnswered(ApflowError):

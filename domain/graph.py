@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence, Set
 
 from .errors import Fault
 from .specs import MAX_DEPENDENCIES, MAX_DEPTH, MAX_TASKS, TaskSpec
+from .wording import cut, quoted
 
 
 def check(specs: Sequence[TaskSpec], groups: Set[int] | None) -> list[Fault]:
@@ -73,7 +74,7 @@ class _Graph:
             yield Fault("no_tasks", "", "the tree has no tasks; give it at least one")
         roots = [spec for spec in self.specs if spec.parent is None]
         if len(roots) > 1:
-            names = ", ".join(spec.label for spec in roots[:10])
+            names = ", ".join(cut(spec.label) for spec in roots[:10])
             yield Fault(
                 "several_roots",
                 roots[1].label,
@@ -82,7 +83,7 @@ class _Graph:
             )
         for spec in self.specs:
             if spec.parent is not None and spec.parent not in self.index:
-                message = f"the parent {spec.parent!r} is not a task of this tree"
+                message = f"the parent {quoted(spec.parent)} is not a task of this tree"
                 yield Fault("unknown_parent", spec.label, message)
         yield from self._parent_cycles()
 
@@ -98,7 +99,7 @@ class _Graph:
                 n = self.parents[n]
             base = depth[n] if n >= 0 else 0
             if base == on_path:
-                names = [self.specs[i].label for i in [*path[path.index(n) :], n]]
+                names = [cut(self.specs[i].label) for i in [*path[path.index(n) :], n]]
                 message = f"the parents form a cycle: {' -> '.join(names)}"
                 yield Fault("parent_cycle", names[0], message)
                 self.parents[path[-1]] = -1
@@ -120,7 +121,7 @@ class _Graph:
                     yield Fault("self_dependency", spec.label, "depends on itself")
                 elif dependency.on not in index:
                     message = (
-                        f"depends on {dependency.on!r}, which is not a task of this tree. "
+                        f"depends on {quoted(dependency.on)}, which is not a task of this tree. "
                         "Name a task of the tree, or add_child it first."
                     )
                     yield Fault("unknown_dependency", spec.label, message)
@@ -132,7 +133,7 @@ class _Graph:
         """
         after = self._edges()
         for knot in _knots(after):
-            path = [self.specs[node >> 1].label for node in _circle(after, knot)]
+            path = [cut(self.specs[node >> 1].label) for node in _circle(after, knot)]
             path = [name for i, name in enumerate(path) if i == 0 or name != path[i - 1]]
             if path[0] != path[-1]:
                 path.append(path[0])

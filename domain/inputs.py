@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Raw, json
 
 from .specs import EMPTY_OBJECT, ErrorInfo
+from .wording import quoted
 
 JsonValue = Any
 """What JSON can hold: None, bool, int, float, str, list of these, dict of str to these."""
@@ -27,7 +28,8 @@ class EmptyPointer(Exception):
 
     def __init__(self, key: str, pointer: str, wanted: str = "nothing") -> None:
         super().__init__(
-            f"{{{REFERENCE!r}: {key!r}}}: the result has {wanted} at pointer {pointer!r}"
+            f"{{{REFERENCE!r}: {quoted(key)}}}: the result has {wanted} at pointer "
+            f"{quoted(pointer)}"
         )
 
     def as_error(self) -> ErrorInfo:

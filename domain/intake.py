@@ -24,6 +24,7 @@ from .specs import (
     TaskSpec,
     is_id,
 )
+from .wording import quoted
 from .written import DEPENDENCY_FIELDS, WrittenTask, flatten, object_fault
 
 _NOTHING = EMPTY_OBJECT
@@ -110,8 +111,8 @@ class _Reader:
             written = task.id or id
             if key in self.by_key or written in self.by_id:
                 double = key if key in self.by_key else written
-                said = double[:MAX_NAME]
-                message = f"two tasks are called {said!r}; an id or key is unique in its tree"
+                said = quoted(double)
+                message = f"two tasks are called {said}; an id or key is unique in its tree"
                 self._fault("duplicate_key", double, message)
             self.ids.append(id)
             self.keys.append(key)
@@ -182,7 +183,7 @@ class _Reader:
 
     def _fault(self, code: str, where: str, message: str) -> None:
         if len(self.faults) <= MAX_FAULTS:
-            self.faults.append(Fault(code, where[:MAX_NAME], message))
+            self.faults.append(Fault(code, where, message))
 
     def _parent(self, key: str, task: WrittenTask, nested: int) -> str | None:
         if nested >= 0:
@@ -228,11 +229,11 @@ class _Reader:
         return tuple(Dependency(on, required) for on, required in found.items())
 
     def _why_not(self, reference: str) -> str:
-        said = reference[:MAX_NAME]
+        said = quoted(reference)
         if self.by_name.get(reference) == -1:
-            return f"{said!r}, which is the name of several tasks; use an id or key"
+            return f"{said}, which is the name of several tasks; use an id or key"
         return (
-            f"{said!r}, which is not a task of this tree. "
+            f"{said}, which is not a task of this tree. "
             "Name a task of the tree, or add_child it first."
         )
 
@@ -243,7 +244,9 @@ class _Reader:
         if not words or not all(isinstance(item[word], str) for word in words):
             message = 'a dependency is {"id": …}, {"key": …}, {"name": …} or a string'
         elif not item.keys() <= DEPENDENCY_FIELDS:
-            unknown = ", ".join(sorted(map(repr, item.keys() - DEPENDENCY_FIELDS)))
+            unknown = ", ".join(
+                quoted(name) for name in sorted(item.keys() - DEPENDENCY_FIELDS)[:10]
+            )
             message = f"a dependency has id, key or name, and required; not {unknown}"
         elif not isinstance(required, bool):
             message = "`required` of a dependency is true or false"

@@ -3,7 +3,6 @@
 What is JSON but no task is told here, where it stands, before anything refers to anything.
 """
 
-import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -20,10 +19,10 @@ from .specs import (
     MAX_DEPENDENCIES,
     MAX_DEPTH,
     MAX_JSON_DEPTH,
-    MAX_NAME,
     MAX_SPEC_BYTES,
     MAX_TASKS,
 )
+from .wording import misfit, quoted
 
 TOLERATED = frozenset(
     {"status", "result", "error", "progress", "created_at", "started_at", "updated_at",
@@ -56,8 +55,6 @@ class _Flawless(WrittenTask, forbid_unknown_fields=True, kw_only=True, gc=False)
 FIELDS = frozenset(WrittenTask.__struct_fields__)
 DEPENDENCY_FIELDS = frozenset({"id", "key", "name", "required", "type"})
 """``type`` is what exported tasks have; it has no meaning."""
-_ENUM = re.compile(r"Invalid enum value .*?(?= - at |$)", re.DOTALL)
-"""What msgspec says of them repeats the value."""
 _task = msgspec.json.Decoder(WrittenTask)
 _flawless = msgspec.json.Decoder(_Flawless)
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -110,7 +107,7 @@ def _count(array: Raw | bytes, where: str = "") -> None:
     except msgspec.ValidationError as error:
         if _budget.left < 0:
             raise InvalidGraph([_too_many()]) from None
-        raise InvalidGraph([Fault("malformed", where, str(error))]) from None
+        raise InvalidGraph([Fault("malformed", where, misfit(error))]) from None
 
 
 def _too_many() -> Fault:
@@ -165,7 +162,7 @@ def _decode(document: Raw | bytes, where: str, faults: list[Fault]) -> WrittenTa
             faults.extend(_unknown_fields(given.keys() - FIELDS, where))
         return _task.decode(document)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        faults.append(Fault("malformed", where, _reason(error)))
+        faults.append(Fault("malformed", where, misfit(error)))
         return None
 
 
@@ -183,15 +180,9 @@ def _bloat(document: Raw | bytes, where: str) -> Fault | None:
     return Fault("too_large", where, message)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return _ENUM.sub("not one of the values that are allowed", str(error))
-
-
 def _unknown_fields(names: Iterable[str], where: str) -> Iterator[Fault]:
     for name in islice(sorted(set(names) - TOLERATED), MAX_FAULTS):
-        message = f"unknown field {name[:MAX_NAME]!r}; a task has {', '.join(sorted(FIELDS))}"
+        message = f"unknown field {quoted(name)}; a task has {', '.join(sorted(FIELDS))}"
         yield Fault("unknown_field", where, message)
 
 
@@ -214,7 +205,7 @@ def _unreadable(text: bytes) -> str | None:
     try:
         msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return str(error)
+        return misfit(error)
     return None
 
 

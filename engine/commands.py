@@ -10,6 +10,7 @@ from ..domain.decide import Stamp
 from ..domain.errors import ApflowError, InvalidInput, VersionMismatch
 from ..domain.events import AnyEvent
 from ..domain.tree import Tree
+from ..domain.wording import misfit, quoted
 from .ports import SIGNAL, Command, Executors
 
 MAX_REASON = 1_000
@@ -78,7 +79,9 @@ def read_arguments(command: Command) -> Arguments:
     try:
         return msgspec.json.decode(command.arguments, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the arguments of {command.name} are not usable: {error}") from error
+        raise InvalidInput(
+            f"the arguments of {command.name} are not usable: {misfit(error)}"
+        ) from error
 
 
 def require_version(tree: Tree, command: Command) -> None:
@@ -117,7 +120,7 @@ def decide_command(
 def _id_of(tree: Tree, task: str) -> str:
     found = tree.task(task) or tree.by_key(task)
     if found is None:
-        raise InvalidInput(f"tree {tree.id} has no task {task!r}")
+        raise InvalidInput(f"tree {tree.id} has no task {quoted(task)}")
     return found.spec.id
 
 

@@ -10,6 +10,7 @@ from ..domain.decide.attempts import deadline_of
 from ..domain.inputs import EmptyPointer, effective
 from ..domain.specs import Concurrency, ErrorInfo, idempotency_key
 from ..domain.tree import NONE, Task
+from ..domain.wording import quoted
 from .actor import Actor
 from .dispatch import Dispatch, Key
 from .ports import AttemptPort, Backend, Call, Executors, Kind
@@ -85,9 +86,9 @@ class Preparer:
         """The fault of a task for which there is no executor here."""
         names = ", ".join(self._executors.ids())
         if task.kind == NONE:
-            wanted = f"{task.spec.name!r} is no executor and the task has no children"
+            wanted = f"{quoted(task.spec.name)} is no executor and the task has no children"
         else:
-            wanted = f"the executor {actor.tree.executor_of(task)!r} is not registered"
+            wanted = f"the executor {quoted(actor.tree.executor_of(task) or '')} is not registered"
         return ErrorInfo("executor_not_found", f"{wanted}. Registered are: {names}.")
 
     def prepare(

@@ -1,6 +1,5 @@
 """Bodies of requests: read with a limit, and only as JSON."""
 
-import re
 from typing import Final, TypeVar
 
 import msgspec
@@ -8,12 +7,11 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from ...domain.errors import InvalidInput
+from ...domain.wording import misfit
 from .answers import NotJson
 
 JSON: Final = "application/json"
 T = TypeVar("T")
-_VALUE = re.compile(r"Invalid enum value .*?(?= - at `|$)", re.DOTALL)
-"""What the library would repeat of the body."""
 
 
 async def json_body(request: Request, limit: int) -> bytes:
@@ -36,8 +34,7 @@ def decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        reason = _VALUE.sub("not one of the values that are allowed", str(error))
-        raise InvalidInput(f"the body does not fit: {reason}") from error
+        raise InvalidInput(f"the body does not fit: {misfit(error)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"the body is not JSON: {error}") from error
     except RecursionError as error:

@@ -7,6 +7,7 @@ from .. import events as e
 from ..errors import InvalidInput, InvalidTransition, NotADraft
 from ..specs import Request, TaskSpec, TreeOptions
 from ..tree import Tree
+from ..wording import quoted
 from .stamp import Stamp, known
 
 CHUNK_BYTES = 1 << 20
@@ -70,7 +71,9 @@ def change(tree: Tree, spec: TaskSpec, stamp: Stamp) -> list[e.AnyEvent]:
     if tree.by_key(spec.label) not in (None, task):
         raise _taken(tree.id, spec.label)
     if task.spec.parent is None and spec.parent is not None:
-        raise InvalidInput(f"task {spec.label!r} is the root of tree {tree.id} and has no parent")
+        raise InvalidInput(
+            f"task {quoted(spec.label)} is the root of tree {tree.id} and has no parent"
+        )
     if task.spec.parent is not None and spec.parent not in tree.index:
         raise _orphan(tree.id, spec.label)
     return [e.TaskChanged(at=stamp.at, by=stamp.by, cause=stamp.cause, spec=spec)]
@@ -131,15 +134,15 @@ def _require_unique(specs: Sequence[TaskSpec]) -> None:
     ids = labels if not any(spec.key for spec in specs) else Counter(spec.id for spec in specs)
     if len(labels) < len(specs) or len(ids) < len(specs):
         double = next(s.label for s in specs if labels[s.label] > 1 or ids[s.id] > 1)
-        raise InvalidInput(f"two tasks are called {double!r}; choose another id")
+        raise InvalidInput(f"two tasks are called {quoted(double)}; choose another id")
 
 
 def _orphan(tree: str, label: str) -> InvalidInput:
-    return InvalidInput(f"task {label!r}: its parent is not a task of tree {tree}")
+    return InvalidInput(f"task {quoted(label)}: its parent is not a task of tree {tree}")
 
 
 def _taken(tree: str, label: str) -> InvalidInput:
-    return InvalidInput(f"tree {tree} has a task {label!r} already; choose another id")
+    return InvalidInput(f"tree {tree} has a task {quoted(label)} already; choose another id")
 
 
 def _added(stamp: Stamp, specs: tuple[TaskSpec, ...], source: str | None = None) -> e.TasksAdded:

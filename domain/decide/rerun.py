@@ -7,6 +7,7 @@ from msgspec import Struct
 from .. import events as e
 from ..errors import InvalidInput, InvalidTransition
 from ..tree import Completed, Pending, Task, Tree
+from ..wording import quoted
 from .stamp import Stamp
 
 FAILED, FROM, ALL = "failed", "from", "all"
@@ -70,7 +71,7 @@ def rerun(
 
 def _asked(tree: Tree, way: str, ids: Sequence[str]) -> set[int]:
     if way not in WAYS:
-        raise InvalidInput(f"there is no re-run of {way!r}; there are {', '.join(WAYS)}")
+        raise InvalidInput(f"there is no re-run of {quoted(way)}; there are {', '.join(WAYS)}")
     if (way == FROM) != bool(ids):
         raise InvalidInput("`from` names the tasks to run again, and only `from` does")
     if not tree.submitted:
@@ -90,7 +91,7 @@ _BAD = ("failed", "cancelled")
 def _named(tree: Tree, id: str) -> Task:
     task = tree.task(id) or tree.by_key(id)
     if task is None:
-        raise InvalidInput(f"tree {tree.id} has no task {id!r}")
+        raise InvalidInput(f"tree {tree.id} has no task {quoted(id)}")
     return task
 
 

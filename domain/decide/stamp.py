@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from ..errors import InvalidInput
 from ..tree import Task, Tree
+from ..wording import quoted
 
 
 class Stamp(Struct, frozen=True):
@@ -22,5 +23,5 @@ def known(tree: Tree, id: str) -> Task:
     """The task by id; raises `InvalidInput` where the tree has none."""
     task = tree.task(id)
     if task is None:
-        raise InvalidInput(f"tree {tree.id} has no task {id!r}")
+        raise InvalidInput(f"tree {tree.id} has no task {quoted(id)}")
     return task

@@ -12,6 +12,7 @@ from ..graph import check
 from ..inputs import references
 from ..specs import EMPTY_OBJECT, NO_POLICY, ExecutorRef, TaskSpec
 from ..tree import Tree
+from ..wording import quoted
 from .stamp import Stamp
 
 Registered = Callable[[str], str | None]
@@ -159,12 +160,12 @@ def _unregistered(
     for spec, kind in zip(specs, of, strict=True) if absent or None in of else ():
         if kind is None:
             message = (
-                f"no executor: name one in params.executor_id; {spec.name!r} is not one, "
+                f"no executor: name one in params.executor_id; {quoted(spec.name)} is not one, "
                 f"and the task has no children. If it should be one: {_ADVICE}"
             )
             faults.append(Fault("executor_not_found", spec.label, message))
         elif isinstance(kind, int) and kind in absent:
-            message = f"the executor {executors[kind].id!r} is not registered: {_ADVICE}"
+            message = f"the executor {quoted(executors[kind].id)} is not registered: {_ADVICE}"
             faults.append(Fault("executor_not_found", spec.label, message))
     return faults
 
@@ -180,6 +181,8 @@ def reference_faults(specs: Sequence[TaskSpec]) -> list[Fault]:
     faults = []
     for spec, named in referring:
         for key in sorted(named - {labels.get(d.on, d.on) for d in spec.dependencies}):
-            message = f"inputs refer to {key!r}, which is not among its dependencies; add it there"
+            message = (
+                f"inputs refer to {quoted(key)}, which is not among its dependencies; add it there"
+            )
             faults.append(Fault("undeclared_reference", spec.label, message))
     return faults

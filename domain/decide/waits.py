@@ -11,6 +11,7 @@ from ..signals import mark_of
 from ..specs import ErrorInfo, TaskSpec
 from ..time import later
 from ..tree import Task, Tree, Waiting
+from ..wording import quoted
 from .attempts import deadline_of, failed, is_running, may_start
 from .stamp import Stamp
 
@@ -107,10 +108,14 @@ def require_signal(tree: Tree, name: str, signals: set[int]) -> list[Task]:
     meant = [task for task in wanted if signal_name(task.spec) == name]
     if not meant:
         names = ", ".join(sorted({signal_name(task.spec) for task in wanted})) or "none"
-        raise InvalidInput(f"no task of tree {tree.id} waits for {name!r}; signals are: {names}")
+        raise InvalidInput(
+            f"no task of tree {tree.id} waits for {quoted(name)}; signals are: {names}"
+        )
     open_tasks = [task for task in meant if not task.is_over]
     if not open_tasks:
-        raise InvalidTransition(f"all tasks that wait for {name!r} in tree {tree.id} have ended")
+        raise InvalidTransition(
+            f"all tasks that wait for {quoted(name)} in tree {tree.id} have ended"
+        )
     return open_tasks
 
 

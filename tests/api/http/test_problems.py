@@ -135,6 +135,7 @@ Places = st.sampled_from(
         "inputs", "params", "schemas", "policy value", "unknown value", "name type", "payload",
         "reason", "mode", "query", "header", "token", "if-match", "last-event-id", "broken json",
         "key", "at", "content-type", "host", "origin", "limit", "schema pattern",
+        "hook events", "hook url", "hook headers", "start",
     ]
 )  # fmt: skip
 Values = st.one_of(
@@ -151,6 +152,8 @@ def task(**fields: Any) -> list[dict[str, Any]]:
 
 async def ask(api: Api, place: str, value: Any) -> httpx.Response:
     """A request that is wrong in ``place``, where ``value`` stands."""
+    if place.startswith("/"):
+        return await api.admin.post(place, json=value)
     text = json.dumps(value)
     header = "".join(c for c in text if c.isascii() and c.isprintable())
     post, get = api.admin.post, api.admin.get
@@ -163,6 +166,10 @@ async def ask(api: Api, place: str, value: Any) -> httpx.Response:
         "name type": [{"name": [value]}],
         "limit": {"tasks": task(), "limit": [value]},
         "schema pattern": task(schemas={"input_schema": {"pattern": text}}),
+        "hook events": {"tasks": task(), "webhooks": [{"url": "http://x/", "events": [text]}]},
+        "hook url": {"tasks": task(), "webhooks": [{"url": text}]},
+        "hook headers": {"tasks": task(), "webhooks": [{"url": "http://x/", "headers": [value]}]},
+        "start": {"tasks": task(), "start": text},
     }
     if place in bodies:
         return await post("/v1/trees", json=bodies[place])
@@ -203,6 +210,56 @@ def test_no_problem_repeats_what_was_given(canary_api: Any, place: str, value: A
     problem(answer, answer.status_code)
     assert CANARY not in answer.text, place
     assert not [name for name, text in answer.headers.items() if CANARY in text]
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(field=st.sampled_from(["url", "method", "headers", "timeout", "max_retries"]), value=Values)
+def test_no_webhook_config_is_repeated(canary_api: Any, field: str, value: Any) -> None:
+    config = {"url": "http://x.example/", field: [value] if field == "headers" else value}
+    params = {"tasks": task(), "webhook_config": config}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tasks.execute", "params": params}
+    answer = canary_api("/tasks", call)
+    assert CANARY not in answer.text
+    assert answer.json()["error"]["data"], field
+
+
+LONG = "zq" * 60_000
+"""A name of which no message is to be full."""
+
+
+def long_names() -> dict[str, tuple[str, Any]]:
+    root = {"key": "root", "name": "root"}
+    below = {"key": "b", "name": "give", "parent_id": "root"}
+    twice = [root, below, below | {"key": LONG}, below | {"key": LONG}]
+    return {
+        "executor": ("/v1/trees", [{"name": "x", "params": {"executor_id": LONG}}]),
+        "name": ("/v1/trees", [{"name": LONG}]),
+        "name that is none": ("/v1/trees", [{"name": "n" * 150 + LONG[:100]}]),
+        "key": ("/v1/trees", task(key=LONG, dependencies=["gone"])),
+        "two keys": ("/v1/trees", twice),
+        "parent": ("/v1/trees", [root, below | {"parent_id": LONG}]),
+        "dependency": ("/v1/trees", [root, below | {"dependencies": [LONG]}]),
+        "words of a dependency": (
+            "/v1/trees", [root, below | {"dependencies": [{"id": "root", LONG: 1}]}]
+        ),
+        "reference": ("/v1/trees", task(inputs={"value": {"$from": LONG}})),
+        "field": ("/v1/trees", task(**{LONG: 1})),
+        "field of the whole": ("/v1/trees", {"tasks": task(), LONG: 1}),
+        "field of a hook": ("/v1/trees", {"tasks": task(), "webhooks": [{LONG: 1}]}),
+        "rerun": ("/v1/trees/asks/rerun", {"mode": "from", "tasks": [LONG]}),
+        "field of a command": ("/v1/trees/asks/cancel", {LONG: 1}),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", long_names())
+def test_long_names_are_cut_in_problems(canary_api: Any, case: str) -> None:
+    answer = canary_api(*long_names()[case])
+    assert 400 <= answer.status_code < 500, answer.text
+    assert len(answer.text) < 3_000
+    assert all(LONG[:102] not in told["detail"] for told in answer.json().get("errors", ()))
+    assert LONG[:201] not in answer.json()["detail"]
 
 
 @pytest.fixture
