@@ -14,7 +14,7 @@ from ..net.guard import Guard
 from . import ssh_scripts as scripts
 from .base import BaseTask, Inputs
 from .secrets import SecretText, require_for
-from .ssh_connections import Connections, Login, Unreachable
+from .ssh_connections import REFUSALS, Connections, Login, Unreachable
 from .ssh_job import Ended, Job
 from .ssh_schemas import DEFAULT_TIMEOUT, INPUTS, MAX_TIMEOUT, OUTPUTS
 from .telling import Telling
@@ -128,15 +128,16 @@ class SshExecutor(BaseTask):
     async def reattach(self, inputs: Inputs) -> Callable[[], Awaitable[dict[str, Any]]] | None:
         """The command of this attempt, running or ended.
 
-        While its host cannot be reached it may well run: then it is looked for until the timeout.
+        While its host cannot be reached, or lets nobody in, it may well run: then it is looked for
+        until the timeout.
         """
         telling = Telling(self.context)
         job = self._job(await self._login(inputs), telling)
         try:
             if not await job.find():
                 return None
-        except Unreachable:
-            self.context.log.warning("the host cannot be reached; its command may still run")
+        except (Unreachable, *REFUSALS):
+            self.context.log.warning("the host does not tell; its command may still run")
         return lambda: self._result(inputs, job, telling, job.follow)
 
     def _job(self, login: Login, telling: Telling) -> Job:
@@ -194,7 +195,8 @@ class SshExecutor(BaseTask):
             code, error = ended.code, "ended by force: it wrote too much" if ended.flooded else ""
         except TimeoutError:
             if not job.reached:
-                raise Unreachable(f"the host was not reached within {seconds:g} s") from None
+                away = Unreachable(f"the host was not reached within {seconds:g} s")
+                raise job.refusal or away from None
             error = f"ended by force after {seconds:g} s"
         finally:
             await telling.end()

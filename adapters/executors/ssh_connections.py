@@ -11,9 +11,10 @@ from typing import ClassVar, Final
 import asyncssh
 from msgspec import Struct
 
-from ...domain.errors import ApflowError, InvalidInput
-from ..net.guard import Guard
+from ...domain.errors import ApflowError, InvalidInput, TargetRefused
+from ..net.guard import Guard, Pinned
 from .errors import TransientError
+from .ssh_known import Trusted, trusted
 
 CONNECT: Final = 15.0
 """Seconds until a host has taken the login."""
@@ -23,9 +24,6 @@ MOST: Final = 4
 """Commands over one connection: each has two channels at times, and OpenSSH allows ten."""
 KEEPALIVE: Final = 15.0
 _SALT: Final = os.urandom(16)
-
-Trusted = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
-"""Keys of the host, of authorities, and revoked ones."""
 
 
 class Unreachable(TransientError):
@@ -42,9 +40,13 @@ class HostKeyRefused(ApflowError):
     transient: ClassVar[bool] = False
 
 
+REFUSALS: Final = (LoginRefused, HostKeyRefused, TargetRefused)
+"""What a host, or its name, may answer for a moment only: said of work that is there, or not."""
+
+
 class Login(Struct, frozen=True):
     """Who logs in where. ``known_hosts`` is the text of the operator's file; ``host_key``, a line
-    such as ``ssh-ed25519 AAAA…``, counts for a host that is not in it.
+    such as ``ssh-ed25519 AAAA…``, counts for a host that is not in it, see `trusted`.
     """
 
     host: str
@@ -64,30 +66,6 @@ class Login(Struct, frozen=True):
         plain = [None if value is None else str(value) for value in values]
         return hashlib.sha256(_SALT + repr(plain).encode()).hexdigest()
 
-    def trusted(self) -> Trusted:
-        """The keys that the host may show. Raises `InvalidInput` where none is known."""
-        port = None if self.port == 22 else self.port
-        try:
-            known = asyncssh.import_known_hosts(self.known_hosts)
-        except ValueError:
-            raise InvalidInput(
-                "the operator's file of known hosts has a line that is none"
-            ) from None
-        hosts, authorities, revoked = known.match(self.host, "", port)[:3]
-        if not hosts and not authorities and self.host_key is not None:
-            try:
-                hosts = [asyncssh.import_public_key(self.host_key)]
-            except asyncssh.KeyImportError:
-                raise InvalidInput(
-                    "host_key is no public key: it begins like ssh-ed25519 AAAA"
-                ) from None
-        if not hosts and not authorities:
-            raise InvalidInput(
-                "the key of the host is not known, and none is trusted on first use. The operator "
-                "adds it to the file that APFLOW_SSH_KNOWN_HOSTS names, or the task gives host_key."
-            )
-        return list(hosts), list(authorities), list(revoked)
-
     def client_keys(self) -> list[asyncssh.SSHKey]:
         """Raises `InvalidInput` for one that cannot be read."""
         if self.key is None:
@@ -105,12 +83,13 @@ async def connect(login: Login, guard: Guard) -> asyncssh.SSHClientConnection:
     """A connection that has logged in. Nothing of this machine's user is used: no settings, no
     agent, no keys. Raises `TargetRefused`, `InvalidInput`, and the errors of this module.
     """
-    trusted, keys = login.trusted(), login.client_keys()
+    keys = login.client_keys()
     try:
         async with asyncio.timeout(CONNECT):
             pinned = await guard.pin(login.host, login.port)
+            known = trusted(login.known_hosts, pinned, login.host_key)
             connected = await _first(pinned.addresses, login.port)
-            return await _log_in(login, connected, trusted, keys)
+            return await _log_in(login, pinned, connected, known, keys)
     except TimeoutError as error:
         raise Unreachable(f"the host took no login within {CONNECT:g} s") from error
     except asyncssh.PermissionDenied as error:
@@ -149,12 +128,13 @@ async def _dial(address: str, port: int) -> socket.socket:
 
 
 async def _log_in(
-    login: Login, connected: socket.socket, trusted: Trusted, keys: list[asyncssh.SSHKey]
-) -> asyncssh.SSHClientConnection:
+    login: Login, pinned: Pinned, connected: socket.socket, known: Trusted,
+    keys: list[asyncssh.SSHKey],
+) -> asyncssh.SSHClientConnection:  # fmt: skip
     try:
         # An empty list of keys would stand for those of this machine's user, None for none.
         return await asyncssh.connect(
-            login.host, login.port, sock=connected, config=None, known_hosts=trusted,
+            pinned.host, pinned.port, sock=connected, config=None, known_hosts=known,
             username=login.username, client_keys=keys or None, client_certs=[],
             password=None if login.password is None else str(login.password),
             agent_path=None, agent_forwarding=False, gss_host=None, x509_trusted_certs=None,

@@ -12,7 +12,7 @@ from ...domain.errors import ApflowError
 from . import ssh_scripts as scripts
 from .errors import TransientError
 from .processes import MAX_FLOOD, Stream
-from .ssh_connections import Unreachable
+from .ssh_connections import REFUSALS, Unreachable
 
 MAX_KEPT: Final = 1024 * 1024
 """Bytes of each stream that are kept."""
@@ -20,6 +20,12 @@ END_SECONDS: Final = 8.0
 """How long ending a command may take: the engine waits ten."""
 AGAIN: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Seconds between tries to reach a host again; the last one from then on."""
+ANSWER: Final = 15.0
+"""Seconds for what a short script says."""
+MAX_ANSWER: Final = 4 * 1024
+"""Bytes of it."""
+MAX_GREETING: Final = 64 * 1024
+"""Bytes that the user's shell may say before it."""
 _MARK: Final = f"{scripts.MARK}\n".encode()
 _CHUNK: Final = 64 * 1024
 _LIMITS: Final = (MAX_KEPT + 1, MAX_FLOOD)
@@ -56,6 +62,8 @@ class Job:
         self._told = False
         self.reached = False
         """Whether the host was, at any time."""
+        self.refusal: Exception | None = None
+        """Why it was not, the last time, where it has said so."""
 
     async def run(self, script: bytes) -> Ended:
         """Begin it and wait for its end. When the wait is cut short the command is ended."""
@@ -69,9 +77,17 @@ class Job:
             raise
 
     async def find(self) -> bool:
-        """Whether it runs, or has ended and waits for being collected. Raises `Unreachable`."""
+        """Whether it runs, or has ended and waits for being collected.
+
+        Raises `Unreachable` and `REFUSALS` where that is not told.
+        """
         async with self._connect() as connection:
-            return bool(await _ask(connection, scripts.line(scripts.LOOK, self._name)))
+            said = (await _ask(connection, scripts.line(scripts.LOOK, self._name))).strip()
+        if said == scripts.GONE:
+            return False
+        if said != scripts.ENDED and not said.isdigit():
+            raise Unreachable("the host does not tell whether the command is there")
+        return True
 
     async def follow(self) -> Ended:
         """Wait for the end of one that was begun before, over as many connections as it takes."""
@@ -87,7 +103,7 @@ class Job:
         if not self._begun:
             return
         self._begun = False
-        with suppress(TimeoutError, Unreachable):
+        with suppress(TimeoutError, Unreachable, *REFUSALS):
             async with asyncio.timeout(END_SECONDS), self._connect() as connection:
                 begun = "begun" if self._told else ""
                 await _ask(connection, scripts.line(scripts.END, self._name, begun))
@@ -103,7 +119,9 @@ class Job:
                 if status is not None:
                     return await self._ended(status)
             except Unreachable:
-                pass  # it may run on: look again
+                self.refusal = None  # it may run on: look again
+            except REFUSALS as error:
+                self.refusal = error  # it need not be so for long
             await asyncio.sleep(wait)
         raise AssertionError("it is tried for ever")
 
@@ -177,14 +195,38 @@ class Job:
 
 async def _ask(connection: asyncssh.SSHClientConnection, line: str) -> str:
     """What a short script says after the mark. Raises `Unreachable`."""
+    process = None
     try:
-        done = await connection.run(line, encoding=None)
+        async with asyncio.timeout(ANSWER):
+            process = await connection.create_process(
+                line, encoding=None, stdin=asyncssh.DEVNULL, stderr=asyncssh.DEVNULL
+            )
+            said = await _answer(process.stdout)
+            await process.wait_closed()
+    except TimeoutError as error:
+        raise Unreachable("the host does not answer in time") from error
     except (asyncssh.Error, OSError) as error:
         raise Unreachable("the connection to the host broke off") from error
-    if done.exit_status is None:
+    finally:
+        if process is not None:
+            process.close()
+    if process.exit_status is None:
         raise Unreachable("the connection to the host broke off")
-    said = bytes(done.stdout) if isinstance(done.stdout, bytes | bytearray) else b""
-    return said.partition(_MARK)[2].decode("ascii", "replace")
+    return said
+
+
+async def _answer(reader: asyncssh.SSHReader[bytes]) -> str:
+    """To the end, without the mark and what comes before it."""
+    said = b""
+    while chunk := await reader.read(MAX_ANSWER):
+        said += chunk
+        greeting, _, answer = said.partition(_MARK)
+        if len(greeting) > MAX_GREETING or len(answer) > MAX_ANSWER:
+            raise Unreachable("the host says too much for an answer")
+    _, mark, answer = said.partition(_MARK)
+    if not mark:
+        raise Unreachable("the host gives no answer")
+    return answer.decode("ascii", "replace")
 
 
 async def _waits() -> AsyncIterator[float]:

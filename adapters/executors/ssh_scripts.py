@@ -16,6 +16,8 @@ FOLDER: Final = ".local/state/apflow/ssh"
 """Below the home of the user on the far side."""
 MARK: Final = "apflow-begins"
 """The line on each stream after which ours begins: the user's shell may greet before it."""
+ENDED: Final = "ended"
+GONE: Final = "gone"
 WHOLE: Final = "# whole"
 """The last line of what is sent: without it the connection broke off, and nothing is run."""
 
@@ -99,10 +101,11 @@ done
 
 LOOK: Final = """
 echo @MARK@
-if [ -f "$d/code" ]; then echo ended; exit; fi
+if [ -f "$d/code" ]; then echo @ENDED@; exit; fi
 if alive; then echo $g; exit; fi
 ! ours || kill -KILL "-$g"
 rm -rf "$d"
+echo @GONE@
 """
 """Says whether there is anything to follow; what is left of a command that was lost is ended."""
 
@@ -142,10 +145,16 @@ a folder that is not there is made, so that what is still on its way to `START` 
 """
 
 
+_NAMES: Final = (
+    "NO_GROUP", "LOST", "TAKEN", "BROKEN_OFF", "FLOODED", "FOLDER", "MARK", "WHOLE", "ENDED",
+    "GONE",
+)  # fmt: skip
+
+
 def line(script: str, *words: object) -> str:
     """A script as the command of a channel, for whatever shell the user has there."""
     text = _COMMON + (_SENDING if script in (START, FOLLOW) else "") + script
-    for name in ("NO_GROUP", "LOST", "TAKEN", "BROKEN_OFF", "FLOODED", "FOLDER", "MARK", "WHOLE"):
+    for name in _NAMES:
         text = text.replace(f"@{name}@", str(globals()[name]))
     return f"exec sh -c {shlex.quote(text)} apflow {shlex.join(map(str, words))}"
 

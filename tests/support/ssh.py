@@ -65,6 +65,8 @@ class InProcess(SshTarget):
         self.before = ""
         """What the user's shell does before each command."""
         self.refuse = 0
+        self.lets_in = True
+        """Whether anybody can log in."""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._over: asyncio.Event | None = None
@@ -109,11 +111,16 @@ class InProcess(SshTarget):
             def connection_lost(self, exc: Exception | None) -> None:
                 target._open.discard(self.conn)
 
+            def begin_auth(self, username: str) -> bool:
+                if not target.lets_in:
+                    self.conn.set_authorized_keys(asyncssh.import_authorized_keys(""))
+                return True
+
             def password_auth_supported(self) -> bool:
                 return True
 
             def validate_password(self, username: str, password: str) -> bool:
-                return (username, password) == (USER, PASSWORD)
+                return target.lets_in and (username, password) == (USER, PASSWORD)
 
         server = await asyncssh.create_server(
             Server, "127.0.0.1", 0, server_host_keys=[str(self.host_key_file)],

@@ -12,6 +12,9 @@ from msgspec import Raw, json, structs
 
 from aipartnerupflow.adapters.executors import Registry, invoke
 from aipartnerupflow.adapters.executors.shared import Shared
+from aipartnerupflow.adapters.executors.ssh_connections import Connections, Login, Unreachable
+from aipartnerupflow.adapters.executors.ssh_job import Job
+from aipartnerupflow.adapters.net.guard import Guard
 from aipartnerupflow.engine.ports import Gone, Outcome, Raised, Returned
 from tests.adapters.executors.calls import Port, call
 from tests.support.places import until
@@ -208,6 +211,81 @@ async def test_a_task_may_bring_the_key_of_an_unknown_host(run: Caller, target: 
     assert (await run.refused(host_key=other)).error.type == "HostKeyRefused"
 
 
+@pytest.mark.parametrize(
+    ("known", "host"),
+    [
+        ("[localhost]:{port} {other}", "LOCALHOST"),
+        ("[localhost]:{port} {other}", "localhost."),
+        ("[LocalHost]:{port} {other}", "localhost"),
+        ("[localhost.]:{port} {other}", "localhost"),
+        ("localhost {other}", "\uff4cocalhost"),
+        ("local* {other}", "LOCALHOST"),
+        ("[127.0.0.1]:{port} {other}", "127.1"),
+    ],
+)
+async def test_in_no_spelling_does_a_tasks_key_stand_for_a_known_host(
+    run: Caller, target: InProcess, known: str, host: str
+) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    target.known_hosts.write_text(known.format(port=target.port, other=other))
+    found = await run.refused(host=host, host_key=target.host_key)
+    assert (found.error.type, is_transient(found)) == ("HostKeyRefused", False)
+    assert target.channels == []
+
+
+async def test_a_tasks_key_does_not_stand_for_a_host_with_a_known_authority(
+    run: Caller, target: InProcess
+) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    target.known_hosts.write_text(f"@cert-authority *host {other}")
+    await run.refused(host="LocalHost", host_key=target.host_key)
+    assert target.channels == []
+
+
+@pytest.mark.parametrize(
+    ("known", "host"),
+    [
+        ("127.0.0.1 {other}", "localhost"),
+        ("[127.0.0.1]:{port} {other}", "localhost"),
+        ("127.0.0.0/8 {other}", "localhost"),
+        ("[localhost]:1 {other}", "localhost"),
+        ("localhost no-such-kind AAAA", "localhost"),
+        ("|1|c2FsdA==|TkEgcotGO5ycYWKTXKlrs0Rz/4U= {other}", "localhost"),
+    ],
+)
+async def test_a_tasks_key_does_not_count_for_a_host_that_is_known_in_another_way(
+    run: Caller, target: InProcess, known: str, host: str
+) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    target.known_hosts.write_text(known.format(port=target.port, other=other))
+    found = await run.refused(host=host, host_key=target.host_key)
+    assert found.error.type == "InvalidInput"
+    assert "host_key does not count here" in found.error.message
+    assert target.connections == 0
+
+
+async def test_an_exception_from_a_pattern_holds_in_every_spelling(
+    run: Caller, target: InProcess
+) -> None:
+    target.known_hosts.write_text(f"*,!localhost,![localhost]:{target.port} {target.host_key}")
+    for host in ("LOCALHOST", "localhost."):
+        assert (await run.refused(host=host)).error.type == "InvalidInput"
+    assert (await run("echo in", host="LOCALHOST", host_key=target.host_key))["stdout"] == "in\n"
+
+
+@pytest.mark.parametrize("revoked", ["localhost", "*", "[localhost]:1", "elsewhere"])
+async def test_a_revoked_key_is_taken_from_nobody(
+    run: Caller, target: InProcess, revoked: str
+) -> None:
+    target.known_hosts.write_text(f"@revoked {revoked} {target.host_key}\n")
+    found = await run.refused(host="LocalHost", host_key=target.host_key)
+    assert "revoked" in found.error.message
+    assert target.connections == 0
+    with target.known_hosts.open("a") as file:
+        file.write(f"[localhost]:{target.port} {target.host_key}\n")
+    assert (await run.refused(host="localhost")).error.type == "HostKeyRefused"
+
+
 async def test_the_name_is_what_the_host_key_is_known_for(run: Caller, target: InProcess) -> None:
     target.known_hosts.write_text(f"[localhost]:{target.port} {target.host_key}")
     assert (await run("echo in", host="localhost"))["host"] == "localhost"
@@ -224,7 +302,9 @@ async def test_only_public_or_allowed_places_are_reached(
 
 
 async def test_a_host_that_is_away_is_transient(run: Caller, target: InProcess) -> None:
-    assert is_transient(await run.refused(port=1, host_key=target.host_key))
+    with target.known_hosts.open("a") as file:
+        file.write(f"[127.0.0.1]:1 {target.host_key}\n")
+    assert is_transient(await run.refused(port=1))
     target.refuse = 1
     assert is_transient(await run.refused())
 
@@ -444,6 +524,70 @@ async def test_while_its_host_is_away_a_command_is_not_given_up(
     let_go()
     found = await again(run, BEGINS)
     assert detail(found)["stdout"] == "begun\nwent\n"
+
+
+async def test_while_its_host_lets_nobody_in_a_command_is_not_given_up(
+    run: Caller, target: InProcess
+) -> None:
+    await lost(run, target, BEGINS)
+    target.lets_in = False
+    port = Port()
+    waiting = asyncio.ensure_future(again(run, BEGINS, port))
+    await until(lambda: port.taken)
+    let_go()
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    target.lets_in = True
+    assert detail(await waiting)["stdout"] == "begun\nwent\n"
+    assert target.folders == []
+
+
+async def test_a_host_that_lets_nobody_in_for_too_long_is_told(
+    run: Caller, target: InProcess
+) -> None:
+    await lost(run, target, BEGINS)
+    target.lets_in = False
+    found = await run.outcome(run.inputs(BEGINS, timeout=0.5), reattach=True, port=Port())
+    assert isinstance(found, Raised)
+    assert found.error.type == "LoginRefused"
+
+
+@pytest.mark.parametrize("before", ["exit 1; ", "echo apflow-begins; exit 1; ", "cat; exit 1; "])
+async def test_a_shell_that_does_not_look_has_not_said_that_a_command_is_gone(
+    run: Caller, target: InProcess, before: str
+) -> None:
+    await lost(run, target, BEGINS)
+    target.before = before
+    found = await again(run, BEGINS)
+    assert isinstance(found, Raised), found
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("sleep 20; ", "does not answer in time"),
+        ("head -c 50000000 /dev/zero; ", "says too much"),
+        ("echo apflow-begins; head -c 50000000 /dev/zero; ", "says too much"),
+        ("head -c 50000000 /dev/zero >&2; exit 1; ", "gives no answer"),
+    ],
+)
+async def test_what_a_host_answers_is_bounded(
+    target: InProcess, monkeypatch: pytest.MonkeyPatch, before: str, why: str
+) -> None:
+    monkeypatch.setattr("aipartnerupflow.adapters.executors.ssh_job.ANSWER", 3.0)
+    login = Login(
+        host="127.0.0.1", port=target.port, username=USER, password=PASSWORD,
+        known_hosts=target.known_hosts.read_text(),
+    )  # fmt: skip
+    connections, guard = Connections(), Guard(["127.0.0.1"])
+    target.before = before
+    job = Job(lambda: connections.use(login, guard), "a-name", lambda _: None)
+    with pytest.raises(Unreachable, match=why):
+        await job.find()
+    target.before = "echo hello; "
+    assert await job.find() is False
+    assert target.connections == 1
+    await connections.close()
 
 
 @pytest.mark.parametrize(
