@@ -27,6 +27,14 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise InvalidInput("a header has a name or a value that HTTP cannot carry")
 
 
+def merged(*given: Mapping[str, Any]) -> dict[str, str]:
+    """Headers of which the later ones count, however their names are written."""
+    found: dict[str, tuple[str, str]] = {}
+    for headers in given:
+        found |= {str(name).lower(): (str(name), str(value)) for name, value in headers.items()}
+    return dict(found.values())
+
+
 def split(url: str) -> SplitResult:
     """The parts of a URL, all of them readable. Raises `TargetRefused`, without repeating it."""
     try:

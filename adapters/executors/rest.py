@@ -8,23 +8,28 @@ from urllib.parse import urlencode, urlunsplit
 import msgspec
 
 from ...domain.errors import InvalidInput
+from ..net.forms import multipart
 from ..net.guard import Guard
-from ..net.http import MAX_REDIRECTS, Answer, Http, multipart
+from ..net.http import MAX_REDIRECTS, Answer, Http
 from ..net.waits import retry_after
 from .base import BaseTask, Inputs
 from .context import Context
 from .errors import TransientError
-from .http_rules import TRANSIENT, check_headers, place, port_of, require_sealed, split
+from .http_rules import TRANSIENT, check_headers, merged, place, port_of, require_sealed, split
+from .rest_answer import shown
 from .rest_schemas import INPUTS, METHODS, OUTPUTS
 from .secrets import holds_secret, require_for
 
 DEFAULT_TIMEOUT: Final = 30.0
 MAX_TIMEOUT: Final = 3600.0
+MOST: Final = 256
+"""Connections at once."""
+EACH: Final = 64
+"""Of these to one origin."""
 MAX_BODY: Final = 10 << 20
 """Bytes of an answer that are kept; base64 of that many still fits into a result."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """RFC 9110, section 9.2.2: methods that do the same when they are repeated."""
-_TEXT: Final = ("text/", "application/json", "application/xml", "application/x-www-form-urlencoded")
 
 
 class Refused(TransientError):
@@ -97,7 +102,7 @@ class RestExecutor(BaseTask):
             raise InvalidInput(f"method is one of {', '.join(METHODS)}")
         request = _Request(self._usual, inputs, self.context)
         await require_sealed(self.judge, split(request.url), [inputs])
-        http = self.context.shared.get("http", lambda: Http(self.judge))
+        http = self.context.shared.get("http", lambda: Http(self.judge, most=MOST, each=EACH))
         answer = await http.call(
             method, request.url, headers=request.headers, content=request.content,
             seconds=_timeout(inputs), limit=MAX_BODY,
@@ -118,19 +123,7 @@ class RestExecutor(BaseTask):
             "success": good, "status_code": answer.status, "url": url,
             "headers": answer.headers, "method": method,
         }  # fmt: skip
-        kind = answer.headers.get("content-type", "")
-        if kind.startswith(_TEXT) or "+json" in kind or not answer.body:
-            result["body"] = answer.body.decode("utf-8", "replace")
-        else:
-            result["body_base64"] = base64.b64encode(self.context.scrub(answer.body)).decode()
-        if "json" in kind and not answer.cut:
-            try:
-                result["json"] = msgspec.json.decode(answer.body)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                result["json_error"] = "the body is not JSON, whatever its content type says"
-        if answer.cut:
-            result["truncated"] = True
-        return result
+        return result | shown(answer, self.context.scrub)
 
 
 class _Request:
@@ -138,8 +131,7 @@ class _Request:
 
     def __init__(self, usual: Mapping[str, Any], inputs: Inputs, context: Context) -> None:
         self._context = context
-        self.headers = {str(k): str(v) for k, v in usual["headers"].items()}
-        self.headers |= {str(k): str(v) for k, v in (inputs.get("headers") or {}).items()}
+        self.headers = merged(usual["headers"], inputs.get("headers") or {})
         query = [(str(k), v) for k, v in (inputs.get("params") or {}).items()]
         auth = inputs.get("auth") or usual["auth"] or {}
         parts = split(str(inputs.get("url", "")))
@@ -161,19 +153,19 @@ class _Request:
             case None if not auth:
                 return
             case "bearer":
-                self.headers["Authorization"] = f"Bearer {_text(auth, 'token')}"
+                self._set("Authorization", f"Bearer {_text(auth, 'token')}")
             case "basic":
                 pair = f"{_text(auth, 'username')}:{_text(auth, 'password')}"
                 encoded = base64.b64encode(pair.encode()).decode()
                 if holds_secret(list(auth.values())):
                     self._context.conceal(encoded)
-                self.headers["Authorization"] = f"Basic {encoded}"
+                self._set("Authorization", f"Basic {encoded}")
             case "apikey":
                 key, value = _text(auth, "key"), _text(auth, "value")
                 if auth.get("location", "header") == "query":
                     query.append((key, value))
                 else:
-                    self.headers[key] = value
+                    self._set(key, value)
             case _:
                 raise InvalidInput("auth.type is bearer, basic or apikey")
 
@@ -195,6 +187,9 @@ class _Request:
             return data.encode()
         self._kind("application/x-www-form-urlencoded")
         return urlencode(data, doseq=True).encode()
+
+    def _set(self, name: str, value: str) -> None:
+        self.headers = merged(self.headers, {name: value})
 
     def _kind(self, kind: str) -> None:
         if not any(name.lower() == "content-type" for name in self.headers):

@@ -78,10 +78,16 @@ OUTPUTS: Final[dict[str, Any]] = {
         "url": {"type": "string", "description": "where the answer came from, without its query"},
         "method": {"type": "string"},
         "headers": {**_TEXTS, "description": "names in lower case"},
-        "body": {"type": "string", "description": "where it is text"},
+        "body": {
+            "type": "string",
+            "description": "where it is text; not beside `json` above 1 MiB",
+        },
         "body_base64": {"type": "string", "description": "where it is not"},
         "json": {"description": "the body, where it is JSON"},
-        "truncated": {"type": "boolean", "description": "the body was longer than 10 MiB"},
+        "truncated": {
+            "type": "boolean",
+            "description": "the body was longer than 10 MiB, or its JSON than 14",
+        },
     },
     "required": ["success", "status_code", "url", "method", "headers"],
 }

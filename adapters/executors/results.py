@@ -73,7 +73,7 @@ def _unbearable(encoded: bytes) -> Raised | None:
     if len(encoded) > MAX_RESULT:
         message = f"the result has {len(encoded)} bytes of JSON, at most {MAX_RESULT} are kept"
         return _refused("result_too_large", message, "ValueError")
-    if _too_deep(encoded):
+    if too_deep(encoded):
         message = f"the result is nested deeper than {MAX_JSON_DEPTH} levels"
         return _refused("result_too_deep", message, "ValueError")
     return None
@@ -165,7 +165,7 @@ def _detail(encoded: bytes) -> Raw:
     return Raw(shorter if len(shorter) <= MAX_DETAIL else b'{"truncated":true}')
 
 
-def _too_deep(encoded: bytes) -> bool:
+def too_deep(encoded: bytes) -> bool:
     """Whether brackets nest deeper than allowed; costs next to nothing where there are few."""
     if encoded.count(b"{") + encoded.count(b"[") <= MAX_JSON_DEPTH:
         return False

@@ -13,7 +13,7 @@ from websockets.uri import parse_uri
 from ...domain.errors import InvalidInput, TargetRefused
 from .base import Inputs
 from .context import Context
-from .http_rules import place
+from .http_rules import merged, place
 from .secrets import holds_secret, plain, require_for
 from .websocket_received import Received, matches
 from .websocket_schemas import MAX_RESPONSES
@@ -37,7 +37,7 @@ class Talk:
         self.host, self.port, self.secure = _target(self.url)
         require_for(self.host, [inputs, usual], self.port)
         self.seconds = _timeout(inputs)
-        self.headers = _headers({**usual, **(inputs.get("headers") or {})}, context)
+        self.headers = _headers(merged(usual, inputs.get("headers") or {}), context)
         names = inputs.get("subprotocols") or []
         if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
             raise InvalidInput("a subprotocol is a word, as HTTP writes them")
@@ -85,8 +85,7 @@ def _target(url: str) -> tuple[str, int, bool]:
     return uri.host, uri.port, uri.secure
 
 
-def _headers(given: Mapping[str, Any], context: Context) -> dict[str, str]:
-    headers = {str(name): str(value) for name, value in given.items()}
+def _headers(headers: dict[str, str], context: Context) -> dict[str, str]:
     if not any(name.lower() == "idempotency-key" for name in headers):
         headers["Idempotency-Key"] = context.idempotency_key
     for name, value in headers.items():

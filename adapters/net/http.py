@@ -1,11 +1,10 @@
-"""HTTP through the guard: the one module that knows the HTTP library.
+"""HTTP through the guard.
 
 No proxy of the environment is used, no cookie kept, no credential of `.netrc` sent; redirects are
 followed by us, each a new connection that is judged again; time and size are bounded.
 """
 
 import asyncio
-import base64
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
@@ -20,6 +19,7 @@ from msgspec import Struct
 from ...domain.errors import TargetRefused
 from .guard import Guard, Unresolved
 from .quiet import hush
+from .turns import Turns
 from .unpacking import bounded
 
 MAX_REDIRECTS: Final = 5
@@ -124,10 +124,15 @@ def guarded_client(
 
 
 class Http:
-    """Bounded calls through the guard, ``most`` at once. Belongs to one loop; `close` it."""
+    """Bounded calls through the guard, ``most`` at once, ``each`` of them to one origin: a slow one
+    does not hold up others. Belongs to one loop; `close` it.
+    """
 
-    def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None, most: int = 100) -> None:
+    def __init__(
+        self, guard: Guard, *, tls: ssl.SSLContext | None = None, most: int = 100, each: int = 0
+    ) -> None:
         self._client = guarded_client(guard, tls=tls, most=most)
+        self._turns: Turns[tuple[str, str, int | None]] = Turns(each or most)
 
     async def close(self) -> None:
         """End its connections."""
@@ -227,6 +232,10 @@ class Http:
         return request
 
     async def _send(self, request: httpx.Request, limit: int) -> Answer:
+        async with self._turns.of(_origin(request.url)):
+            return await self._answered(request, limit)
+
+    async def _answered(self, request: httpx.Request, limit: int) -> Answer:
         response = await self._client.send(request, stream=True)
         try:
             packing = response.headers.get("content-encoding", "").strip().lower()
@@ -265,27 +274,6 @@ class Http:
             and (content is not None or name.lower() != "content-type")
         }
         return self._request(method, url, kept, content), content
-
-
-def multipart(
-    fields: Mapping[str, object], files: Mapping[str, Mapping[str, str]]
-) -> tuple[str, bytes]:
-    """The content type and the bytes of a multipart form (RFC 7578).
-
-    A file has ``content`` or ``content_base64``, and may have ``filename`` and ``content_type``.
-    Raises ValueError for what is not base64.
-    """
-    parts = {}
-    for name, file in files.items():
-        if "content_base64" in file:
-            data = base64.b64decode(file["content_base64"], validate=True)
-        else:
-            data = file.get("content", "").encode()
-        kind = file.get("content_type", "application/octet-stream")
-        parts[name] = (file.get("filename", name), data, kind)
-    written = {name: str(value) for name, value in fields.items()}
-    request = httpx.Request("POST", "http://nowhere.invalid", data=written, files=parts)
-    return request.headers["content-type"], request.read()
 
 
 def _head(response: httpx.Response, body: bytes = b"", cut: bool = False) -> Answer:

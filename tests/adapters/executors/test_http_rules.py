@@ -1,0 +1,84 @@
+"""What holds for every executor that speaks HTTP."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from msgspec import json
+
+from aipartnerupflow.adapters.executors import Registry, invoke
+from aipartnerupflow.adapters.executors.http_rules import merged
+from aipartnerupflow.adapters.executors.shared import Shared
+from aipartnerupflow.engine.ports import Outcome, Raised
+from tests.adapters.executors.calls import call
+
+TREE = {"tasks": [{"key": "a", "name": "x"}]}
+
+
+async def send(executor: str, inputs: dict[str, Any]) -> Outcome:
+    registry, shared = Registry(installed=list), Shared()
+    registry.configure({"APFLOW_PRIVATE_TARGETS": ["127.0.0.1"]})
+    try:
+        return await invoke(registry, call(executor, inputs), asyncio.to_thread, shared)
+    finally:
+        await shared.close()
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://[user:pw]", "http://h:pw/", "http://h:0x1"])
+@pytest.mark.parametrize(
+    ("executor", "inputs"),
+    [
+        ("rest_executor", {"url": "{}"}),
+        ("apflow_api_executor", {"base_url": "{}", **TREE}),
+        ("mcp_executor", {"transport": "http", "url": "{}", "operation": "list_tools"}),
+        ("websocket_executor", {"url": "{}", "message": "x"}),
+    ],
+)
+async def test_a_url_that_is_none_is_refused_and_not_repeated(
+    executor: str, inputs: dict[str, Any], url: str
+) -> None:
+    written = url.replace("http", "ws") if executor == "websocket_executor" else url
+    filled = {k: v.format(written) if isinstance(v, str) else v for k, v in inputs.items()}
+    found = await send(executor, filled)
+    assert isinstance(found, Raised)
+    assert found.error.type == "TargetRefused"
+    assert "pw" not in json.encode(found).decode()
+    assert "::1" not in json.encode(found).decode()
+
+
+def test_headers_are_merged_whatever_the_case_of_their_names() -> None:
+    assert merged({"x-a": "1", "B": "2"}, {"X-A": "3"}) == {"X-A": "3", "B": "2"}
+
+
+@pytest.mark.parametrize(
+    ("executor", "inputs", "name", "value"),
+    [
+        ("rest_executor", {"headers": {"authorization": "one"},
+                           "auth": {"type": "bearer", "token": "two"}}, "authorization",
+         "Bearer two"),
+        ("rest_executor", {"headers": {"x-k": "one"},
+                           "auth": {"type": "apikey", "key": "X-K", "value": "two"}}, "x-k", "two"),
+        ("rest_executor", {"headers": {"idempotency-key": "mine"}}, "idempotency-key", "mine"),
+        ("apflow_api_executor", {"headers": {"idempotency-key": "mine", "content-type": "x"},
+                                 **TREE}, "idempotency-key", "the-key"),
+        ("apflow_api_executor", {"headers": {"content-type": "x"}, **TREE}, "content-type",
+         "application/json"),
+    ],
+)  # fmt: skip
+async def test_a_header_is_sent_once(
+    executor: str, inputs: dict[str, Any], name: str, value: str
+) -> None:
+    heads: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        place = "url" if executor == "rest_executor" else "base_url"
+        await send(executor, {place: url, **inputs})
+    lines = [line.partition(": ") for line in heads[0].splitlines()]
+    assert [said for known, _, said in lines if known.lower() == name] == [value]
