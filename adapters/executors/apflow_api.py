@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from ...domain.errors import InvalidInput
 from ..net.guard import Guard
 from ..net.http import Http, Unanswered
-from .apflow_remote import Away, Remote, RemoteTimeout, outgoing
+from .apflow_remote import Away, Remote, RemoteRefused, RemoteTimeout, outgoing
 from .apflow_rpc import READS, RemoteCall
 from .apflow_schemas import DEFAULT_TIMEOUT, INPUTS, MAX_TIMEOUT, OUTPUTS
 from .apflow_tree import RemoteTree, body_of
@@ -137,9 +137,16 @@ class ApflowApiExecutor(BaseTask):
                 await work.remember()
                 return await work.follow()
         except TimeoutError as error:
-            await work.end()
-            message = f"it took longer than {seconds:g} s and was cancelled there"
+            how = "was cancelled there" if await _ended(work) else "may go on there"
+            message = f"it took longer than {seconds:g} s and {how}"
             raise RemoteTimeout(message) from error
+
+
+async def _ended(work: RemoteTree | RemoteCall) -> bool:
+    try:
+        return await work.end()
+    except (Unanswered, Away, RemoteRefused):
+        return False
 
 
 def _number(inputs: Inputs, name: str, usual: float, most: float) -> float:

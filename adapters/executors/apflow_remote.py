@@ -16,7 +16,7 @@ from ..net.waits import retry_after
 from .base import Inputs
 from .context import Context
 from .errors import TransientError
-from .http_rules import TRANSIENT, check_headers, place, port_of, require_sealed, split
+from .http_rules import TRANSIENT, check_headers, merged, place, port_of, require_sealed, split
 from .secrets import SecretText, holds_secret, require_for
 
 SECONDS: Final = 30.0
@@ -26,6 +26,8 @@ SILENCE: Final = 45.0
 MAX_ANSWER: Final = 16 << 20
 MAX_DETAIL: Final = 500
 """Characters of what the other instance says about a refusal."""
+LAST: Final = 2.0
+"""Seconds for an answer that is still under way when the task is to end."""
 IN_A_ROW: Final = 10
 IN_ALL: Final = 20
 """So many failures of following are borne, one after the other, and altogether."""
@@ -47,7 +49,7 @@ class RemoteRefused(Exception):
 
 
 class RemoteTimeout(Exception):
-    """The work took longer there than ``timeout`` allows; it was cancelled there."""
+    """The work took longer there than ``timeout`` allows. It says what became of it."""
 
 
 class Remote:
@@ -62,10 +64,10 @@ class Remote:
         self._parts = split(self.base)
         self._inputs = inputs
         require_for(self._parts.hostname or "", [inputs], port_of(self._parts))
-        self._headers = {str(k): str(v) for k, v in (inputs.get("headers") or {}).items()}
+        self._headers = merged(inputs.get("headers") or {})
         _require_secret(inputs)
         if (token := inputs.get("auth_token")) is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
+            self._headers = merged(self._headers, {"Authorization": f"Bearer {token}"})
         check_headers(self._headers)
 
     async def call(
@@ -128,10 +130,10 @@ class Remote:
             raise Unanswered(str(error)) from error
 
     def _headed(self, body: bytes | None, more: Mapping[str, str]) -> dict[str, str]:
-        headers = self._headers | {name.replace("_", "-"): value for name, value in more.items()}
+        ours = {name.replace("_", "-"): value for name, value in more.items()}
         if body is not None:
-            headers["Content-Type"] = "application/json"
-        return headers
+            ours["Content-Type"] = "application/json"
+        return merged(self._headers, ours)
 
 
 class Patience:
@@ -209,3 +211,9 @@ def _detail(answer: Answer) -> str:
         return ""
     detail = found.get("detail") or found.get("title") if isinstance(found, dict) else None
     return f": {detail}" if isinstance(detail, str) and detail else ""
+
+
+def seen(posting: "asyncio.Task[Any]") -> None:
+    """Its error was looked at, even where nobody waited for it any more."""
+    if not posting.cancelled():
+        posting.exception()

@@ -9,7 +9,17 @@ import msgspec
 from ...domain.errors import InvalidInput
 from ..net.http import Answer, Unanswered
 from ..net.sse import ServerEvent
-from .apflow_remote import Away, Patience, Remote, RemoteRefused, decoded, outgoing
+from .apflow_remote import (
+    LAST,
+    SECONDS,
+    Away,
+    Patience,
+    Remote,
+    RemoteRefused,
+    decoded,
+    outgoing,
+    seen,
+)
 from .base import Inputs
 from .http_rules import TRANSIENT
 
@@ -23,6 +33,7 @@ READS: Final = frozenset(
 )  # fmt: skip
 """Methods that only look."""
 FINAL: Final = ("completed", "failed", "cancelled")
+_NOT: Final = ("failed", "not_found")
 STILL: Final = 2
 """So often a tree must be seen with something failed and nothing running to count as over."""
 MAX_MESSAGE: Final = 1_000
@@ -43,17 +54,28 @@ class RemoteCall:
         self.task: str | None = None
         self.polls = 0
         self._over = False
+        self._asked = False
+        self._posting: asyncio.Task[dict[str, Any]] | None = None
 
     async def perform(self) -> dict[str, Any]:
         """Call it, and wait for its end if that is asked for."""
         if await self._known():
             return await self.follow()
-        found = await (self._streamed() if self.streams else self._called(self.method, self.params))
+        found = await (self._streamed() if self.streams else self._posted())
         if not self.waits or not found["success"]:
             return found
         if self.task is None and not await self._begun(found):
             return found
         return await self.follow()
+
+    async def _posted(self) -> dict[str, Any]:
+        """The answer to the call, which goes on where this attempt ends: it names what is to be
+        cancelled then.
+        """
+        self._asked = True
+        self._posting = asyncio.create_task(self._called(self.method, self.params))
+        self._posting.add_done_callback(seen)
+        return await asyncio.shield(self._posting)
 
     async def _begun(self, found: dict[str, Any]) -> bool:
         """Whether the answer names a task that can be waited for; a later look finds it."""
@@ -130,9 +152,9 @@ class RemoteCall:
         message = f"{ended} of {total} tasks ended"
         await self._remote.context.progress(ended / max(total, 1), message)
 
-    async def _called(self, method: str, params: Any) -> dict[str, Any]:
+    async def _called(self, method: str, params: Any, seconds: float = SECONDS) -> dict[str, Any]:
         answer = await self._remote.ask(
-            "POST", self.path, self._envelope(method, params),
+            "POST", self.path, self._envelope(method, params), seconds=seconds,
             Idempotency_Key=self._remote.context.idempotency_key,
         )  # fmt: skip
         return self._read(answer, method)
@@ -170,6 +192,7 @@ class RemoteCall:
         if params is None:
             raise InvalidInput("with use_streaming, params is an object")
         body = self._envelope(self.method, params)
+        self._asked = True
         key = self._remote.context.idempotency_key
         answer: dict[str, Any] | None = None
         try:
@@ -210,10 +233,28 @@ class RemoteCall:
             await self._remote.context.progress(float(progress), str(said.get("message") or ""))
         return said.get("type") in ("stream_end", "timeout") or bool(said.get("final"))
 
-    async def end(self) -> None:
-        """Cancel there what was started."""
-        if self.task is not None and self.method == EXECUTE and not self._over:
-            await self._called("tasks.cancel", {"task_ids": [self.task]})
+    async def end(self) -> bool:
+        """Cancel there what was started; whether that was done."""
+        if self.method != EXECUTE or self._over or not await self._started():
+            return False
+        found = await self._called("tasks.cancel", {"task_ids": [self.task]}, seconds=LAST)
+        told = found.get("result")
+        each = told if isinstance(told, list) else [told]
+        return bool(found["success"]) and not any(map(_is_refusal, each))
+
+    async def _started(self) -> bool:
+        """Whether anything may have been; the call may still be unanswered."""
+        if self.task is None and self._posting is not None:
+            await asyncio.wait({self._posting}, timeout=LAST)
+            if self._posting.done() and self._posting.exception() is None:
+                found = self._posting.result()
+                if not found["success"]:
+                    return False
+                self.task = _task_of(found["result"], self.params)
+            self._posting.cancel()
+        if self.task is None and self._asked:
+            self.task = _task_of(None, self.params)
+        return self.task is not None
 
 
 def _as_answer(head: Answer, event: ServerEvent) -> Answer:
@@ -228,6 +269,11 @@ def _task_of(result: Any, params: Any) -> str | None:
                 if isinstance(said.get(name), str):
                     return str(said[name])
     return None
+
+
+def _is_refusal(told: Any) -> bool:
+    """Whether this is a task that was not cancelled after all."""
+    return isinstance(told, dict) and ("code" in told or told.get("status") in _NOT)
 
 
 def _flat(tree: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ...domain.errors import InvalidInput
 from ..net.http import Answer, Unanswered
-from .apflow_remote import CONFLICT, Away, Patience, Remote, RemoteRefused, decoded
+from .apflow_remote import CONFLICT, LAST, Away, Patience, Remote, RemoteRefused, decoded, seen
 
 TYPES: Final = "task.completed,task.failed,task.cancelled,task.reopened,tree.settled"
 MAX_RESULTS: Final = 8 << 20
@@ -21,8 +21,6 @@ WAIT: Final = 20
 """Seconds for which an answer without news is held back there."""
 STREAMS: Final = 3
 """Streams in a row that bring no news: then the history is asked for instead."""
-LAST: Final = 2.0
-"""Seconds for an answer that is still under way when the task is to end."""
 
 
 class Fact(Struct, rename={"task": "task_id"}):
@@ -92,7 +90,7 @@ class RemoteTree:
         self._posting = asyncio.create_task(
             self._remote.ask("POST", "/v1/trees", self._body, Idempotency_Key=key)
         )
-        self._posting.add_done_callback(_seen)
+        self._posting.add_done_callback(seen)
         self._take(await asyncio.shield(self._posting))
 
     def _take(self, answer: Answer) -> None:
@@ -242,20 +240,21 @@ class RemoteTree:
     def _key_of(self, id: str) -> str:
         return self._keys.get(id, id)
 
-    async def end(self) -> None:
-        """Cancel it there, and see that it has come to an end."""
+    async def end(self) -> bool:
+        """Cancel it there, and see that it has come to an end; whether it has."""
         if self.id is None and self._posting is not None:
             await asyncio.wait({self._posting}, timeout=LAST)
             if self._posting.done() and self._posting.exception() is None:
                 self._take(self._posting.result())
         if self.id is None or self.status is not None:
-            return
+            return False
         tree = f"/v1/trees/{self.id}"
         body = msgspec.json.encode({"reason": "the task that waits for it was ended"})
         answer = await self._remote.ask("POST", f"{tree}/cancel", body, seconds=LAST)
         if answer.status != CONFLICT:  # else it had ended
             self._remote.judge(answer)
             await self._remote.call("GET", tree, seconds=5.0, Prefer="wait=2")
+        return True
 
 
 def body_of(inputs: Mapping[str, Any], tasks: Any) -> bytes:
@@ -284,9 +283,3 @@ def _fact(data: bytes) -> Fact:
         return msgspec.json.decode(data, type=Fact)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Away("its stream cannot be read") from error
-
-
-def _seen(posting: "asyncio.Task[Answer]") -> None:
-    """Its error was looked at, even where nobody waited for it any more."""
-    if not posting.cancelled():
-        posting.exception()
