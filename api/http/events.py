@@ -77,7 +77,9 @@ async def list_events(
         "limit": limit + 1,
         "descending": down,
     }
-    found = await _read(server, tree, wanted, 0.0 if down or end is not None else wait)
+    patience = 0.0 if down or end is not None else wait
+    with server.waiting(caller, patience):
+        found = await _read(server, tree, wanted, patience)
     more, found = len(found) > limit, found[:limit]
     cursor = str(found[-1].version) if more else None
     items = [event_document(recorded) for recorded in found]

@@ -74,7 +74,7 @@ _ERRORS: Final = {
     413: "The body is larger than this server takes.",
     415: "The body has a type or an encoding that this server does not take.",
     422: "A value is not usable; `errors` lists all that is wrong.",
-    429: "Too many streams at once under this token.",
+    429: "Too many streams and waiting requests at once under this token.",
     503: "The store cannot be used now; try again.",
 }
 

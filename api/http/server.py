@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from ...domain.errors import NotFound
@@ -64,21 +64,36 @@ class Server:
         return view
 
     @contextmanager
-    def stream(self, caller: Caller) -> Iterator[None]:
-        """Counts a stream. Raises `TooManyStreams`."""
+    def held(self, caller: Caller) -> Iterator[None]:
+        """Counts what stays open for long: a stream, or who waits. Raises `TooManyStreams`."""
         if self._streams[caller.token] >= self.max_streams:
             raise TooManyStreams(
-                f"this token has {self.max_streams} streams open, which is the limit. Close some."
+                f"this token has {self.max_streams} streams and waiting requests open, which is "
+                "the limit. Close some."
             )
         self._streams[caller.token] += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
         try:
             yield
         finally:
-            self._open.discard(task)
             self._streams[caller.token] -= 1
+            if not self._streams[caller.token]:
+                del self._streams[caller.token]
+
+    def waiting(self, caller: Caller, seconds: float) -> AbstractContextManager[None]:
+        """Counts who would wait so long. Raises `TooManyStreams`."""
+        return self.held(caller) if seconds else nullcontext()
+
+    @contextmanager
+    def stream(self, caller: Caller) -> Iterator[None]:
+        """Counts a stream, which ends with the server. Raises `TooManyStreams`."""
+        task = asyncio.current_task()
+        assert task is not None
+        with self.held(caller):
+            self._open.add(task)
+            try:
+                yield
+            finally:
+                self._open.discard(task)
 
     def stop(self) -> None:
         """Those who follow or wait are told that it ends."""
@@ -88,5 +103,5 @@ class Server:
 
     @property
     def streams(self) -> int:
-        """How many streams are open."""
+        """How many streams are open, those who wait included."""
         return self._streams.total()

@@ -60,7 +60,7 @@ LIKE: Final = 1_000
     status_code=202,
     responses=described(
         202, "It is stored, and started unless `start` is false.", "Submitted",
-        errors=(401, 403, 409, 413, 415, 422, 503), headers=("Location", "ETag"),
+        errors=(401, 403, 409, 413, 415, 422, 429, 503), headers=("Location", "ETag"),
         more={200: {
             "description": "With `Prefer: wait`: the tree as it stands then.",
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Tree"}}},
@@ -96,11 +96,12 @@ async def submit_tree(
             admin=caller.sees_all,
         )  # fmt: skip
 
-    done = await once(server, made, submitting)
-    location = {"Location": f"/v1/trees/{done.id}"}
-    if wait and not done.draft:
-        view = await settled_within(server, done.id, wait)
-        return Json(tree_document(view), 200, etag=view.version, headers=location)
+    with server.waiting(caller, wait):  # refused before anything is stored
+        done = await once(server, made, submitting)
+        location = {"Location": f"/v1/trees/{done.id}"}
+        if wait and not done.draft:
+            view = await settled_within(server, done.id, wait)
+            return Json(tree_document(view), 200, etag=view.version, headers=location)
     return Json(done, 202, etag=done.version, headers=location)
 
 
@@ -189,7 +190,8 @@ async def get_tree(
     if at_version is not None or at is not None:
         view = (await past_of(server, view, at_version, at)).tree
     elif (wait := wait_of(prefer)) and view.phase == "submitted":
-        view = await settled_within(server, tree, wait)
+        with server.waiting(caller, wait):
+            view = await settled_within(server, tree, wait)
     return conditional(if_none_match, view.version) or Json(
         tree_document(view), etag=view.version, headers=CACHED
     )

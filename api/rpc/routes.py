@@ -92,7 +92,21 @@ async def serve(request: Request, caller: Caller, face: Face, prefer: str | None
         received = await _received(request, caller)
     except RpcError as error:
         return Json(failure(NULL, error))
-    until = asyncio.get_running_loop().time() + wait_of(prefer)
+    wait = wait_of(prefer)
+    with server.waiting(caller, wait):
+        found = await _answers(server, caller, face, received, wait)
+    if isinstance(found, Response):
+        return found
+    if not found:
+        return Response(status_code=204)
+    return Json(found if received.is_batch else found[0])
+
+
+async def _answers(
+    server: "Server", caller: Caller, face: Face, received: Received, wait: float
+) -> Response | list[Raw]:
+    """In the order asked; or a stream."""
+    until = asyncio.get_running_loop().time() + wait
     found: list[Raw] = []
     size, spent = 0, Spent()
     for item in received.items:
@@ -106,9 +120,7 @@ async def serve(request: Request, caller: Caller, face: Face, prefer: str | None
         if answer is not None:
             found.append(answer)
             size += len(memoryview(answer))
-    if not found:
-        return Response(status_code=204)
-    return Json(found if received.is_batch else found[0])
+    return found
 
 
 def _left_out(item: Asked | Invalid) -> Raw:

@@ -18,7 +18,16 @@ from websockets.sync.client import ClientConnection, connect
 
 from aipartnerupflow.api.wiring.serving import tokens_of
 from tests.support.places import until
-from tests.support.servers import Threaded, Work, bearer, chain, make_token, threaded, tree
+from tests.support.servers import (
+    Threaded,
+    Work,
+    application,
+    bearer,
+    chain,
+    make_token,
+    threaded,
+    tree,
+)
 from tests.support.sse import Seen, follow
 
 SETTLED = "tree.settled"
@@ -294,6 +303,35 @@ def test_a_token_has_so_many_streams_and_no_more(place: Path) -> None:
             asyncio.run(until(lambda: server.server.streams == 0))
             with client.stream("GET", path) as again:
                 assert again.status_code == 200
+
+
+async def test_who_waits_counts_as_a_stream(place: Path, work: Work) -> None:
+    async with application(f"memory://{uuid4().hex}", place, max_streams=2) as api:
+        ann = api.user("ann")
+        gated = {"key": "a", "name": "gated"}
+        told = (await ann.post("/v1/trees", json=[gated])).json()
+        path, wait = f"/v1/trees/{told['id']}", {"Prefer": "wait=30"}
+        held = [
+            asyncio.ensure_future(ann.get(path, headers=wait)),
+            asyncio.ensure_future(ann.get(f"{path}/events?after=1000&wait=30")),
+        ]
+        await until(lambda: api.server.streams == 2)
+        ask = {"jsonrpc": "2.0", "id": 1, "method": "tasks.count"}
+        for refused in (
+            await ann.get(path, headers=wait),
+            await ann.get(f"{path}/events?after=1000&wait=30"),
+            await ann.get(f"{path}/stream"),
+            await ann.post("/v1/trees", json=[gated | {"id": "late"}], headers=wait),
+            await ann.post("/tasks", json=ask, headers=wait),
+        ):
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert (await ann.get("/v1/tasks/late")).status_code == 404
+        assert (await ann.get(path)).status_code == 200
+        assert (await ann.post("/tasks", json=ask)).status_code == 200
+        work.open_gate()
+        api.server.stop()
+        assert [(await one).status_code for one in held] == [200, 200]
+        assert api.server.streams == 0
 
 
 @pytest.fixture
