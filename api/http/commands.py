@@ -283,7 +283,10 @@ async def get_command(
     if found is None:
         raise NotFound("command", command)
     asked, came = found
-    await server.visible_tree(asked.tree, caller)
+    try:
+        await server.visible_tree(asked.tree, caller)
+    except NotFound:  # whose tree it is of, is not theirs to know
+        raise NotFound("command", command) from None
     told: dict[str, Any] = {
         "id": asked.id, "tree_id": asked.tree, "name": asked.name, "at": asked.at,
         "state": "open", "version": None, "detail": None,

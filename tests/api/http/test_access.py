@@ -216,7 +216,11 @@ async def test_a_command_of_anothers_tree_is_not_there(place: Path) -> None:
         api.store.inbox.send(command)
         path = f"/v1/commands/{command.id}"
         assert (await api.user("bob").get(path)).json()["state"] == "open"
-        assert (await api.user("ann").get(path)).status_code == 404
+        answer = await api.user("ann").get(path)
+        assert answer.status_code == 404
+        assert command.tree not in answer.text
+        other = await api.user("ann").get("/v1/commands/nowhere")
+        assert answer.json()["detail"].replace(command.id, "nowhere") == other.json()["detail"]
 
 
 async def test_the_owner_is_never_taken_from_a_body(api: Api) -> None:
