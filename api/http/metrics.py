@@ -22,6 +22,17 @@ class Metrics:
         self.requests[method, route, status] += 1
         self.seconds[method, route] += seconds
 
+    def health(self) -> str:
+        """What tells nothing of what others do: is the engine whole?"""
+        engine = self._server.engine
+        lines = ["# TYPE apflow_up gauge", "apflow_up 1"]
+        if engine is not None:
+            lines += [
+                "# TYPE apflow_engine_degraded gauge",
+                f"apflow_engine_degraded {int(bool(engine.health.degraded))}",
+            ]
+        return "\n".join(lines) + "\n"
+
     def text(self) -> str:
         """All figures as they stand. Blocking."""
         server = self._server
@@ -40,8 +51,6 @@ class Metrics:
                 f"apflow_engine_trees {len(engine.actors)}",
                 "# TYPE apflow_engine_running gauge",
                 f"apflow_engine_running {engine.starter.active}",
-                "# TYPE apflow_engine_degraded gauge",
-                f"apflow_engine_degraded {int(bool(engine.health.degraded))}",
             ]
         lines.append("# TYPE apflow_requests_total counter")
         for (method, route, status), count in sorted(self.requests.items()):
@@ -52,4 +61,4 @@ class Metrics:
             lines.append(
                 f'apflow_request_seconds_total{{method="{method}",route="{route}"}} {total:.6f}'
             )
-        return "\n".join(lines) + "\n"
+        return self.health() + "\n".join(lines) + "\n"

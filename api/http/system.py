@@ -104,9 +104,12 @@ def _of_store(server: "Server") -> list[str]:
     responses=described(200, "Text format 0.0.4.", errors=(401, 403, 503), media="text/plain"),
 )
 async def metrics(request: Request, caller: Reader) -> Response:
-    """Of this process, and of the store."""
+    """Of this process, and of the store. They tell what all users do: without the scope admin
+    there is only what tells whether the process is well.
+    """
     server: Server = request.app.state.server
-    text = await asyncio.to_thread(server.metrics.text)
+    found = server.metrics
+    text = await asyncio.to_thread(found.text) if caller.sees_all else found.health()
     return Response(text, media_type=TYPE)
 
 

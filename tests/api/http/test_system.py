@@ -87,6 +87,20 @@ async def test_metrics_are_prometheus_text_and_count_what_was_done(each_api: Api
     assert figures[counted % ("GET", "/v1/trees/{tree}", 404)] == 1
 
 
+@pytest.mark.parametrize("scope", ["read", "submit", "operate"])
+async def test_who_sees_only_their_own_sees_no_figures_of_what_others_do(
+    api: Api, scope: str
+) -> None:
+    reader = api.user("ann", scope)
+    before = (await reader.get("/metrics")).text
+    assert "apflow_up 1\n" in before
+    assert "apflow_engine_degraded 0\n" in before
+    await api.admin.post("/v1/trees", json=tree("a"), headers={"Prefer": "wait=10"})
+    assert (await reader.get("/metrics")).text == before
+    whole = (await api.admin.get("/metrics")).text
+    assert set(before.splitlines()) < set(whole.splitlines())
+
+
 async def test_metrics_have_few_lines_whatever_is_asked_for(api: Api) -> None:
     before = len((await api.admin.get("/metrics")).text.splitlines())
     for n in range(50):
