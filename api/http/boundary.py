@@ -3,7 +3,8 @@
 import asyncio
 import ipaddress
 from collections.abc import Collection
-from typing import Final
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -11,6 +12,9 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .answers import ProblemResponse, told, trace_of
+
+if TYPE_CHECKING:
+    from .server import Server
 
 MAX_BODY: Final = 1 << 20
 MAX_TREE: Final = 64 << 20
@@ -56,7 +60,8 @@ class Boundary:
         if int(headers.get("content-length", "0")) > limit:
             await _refuse(scope, receive, send, 413, _too_large(limit))
             return
-        body = _Body(receive, limit)
+        server = getattr(scope["app"].state, "server", None) if "app" in scope else None
+        body = _Body(receive, limit, server)
         try:
             await self._app(scope, body.receive, _hardened(send, body))
         except _Refused as error:
@@ -116,8 +121,9 @@ class _Refused(Exception):
 class _Body:
     """Counts what comes, and waits for it only so long."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, limit: int, server: "Server | None") -> None:
         self._receive = receive
+        self._server = server
         self._limit = limit
         self._size = 0
         self._over = False
@@ -129,9 +135,13 @@ class _Body:
             return await self._receive()
         began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._left):
-                message = await self._receive()
+            async with asyncio.timeout(self._left) as limit:
+                with nullcontext() if self._server is None else self._server.body(limit):
+                    message = await self._receive()
         except TimeoutError:
+            if self._server is not None and self._server.stopping.is_set():
+                detail = "the server stops, and the body was not there yet; send it again later"
+                raise _Refused(503, detail) from None
             raise _Refused(
                 408, f"the body comes too slowly, or stood still for {BODY_SECONDS:.0f} s"
             ) from None
@@ -166,5 +176,6 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, detai
     if scope["type"] == "websocket":
         await receive()
     trace = trace_of(HTTPConnection(scope))
-    answer = ProblemResponse(told(status, detail, trace=trace), {"Connection": "close"})
+    headers = {"Connection": "close"} | ({"Retry-After": "1"} if status == 503 else {})
+    answer = ProblemResponse(told(status, detail, trace=trace), headers)
     await answer(scope, receive, send)

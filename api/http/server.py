@@ -44,6 +44,7 @@ class Server:
         """When it was looked last whether work is taken on, and what speaks against it."""
         self._streams: Counter[str] = Counter()
         self._open: set[asyncio.Task[Any]] = set()
+        self._bodies: set[asyncio.Timeout] = set()
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """A short look into the store: at once where it is on this machine."""
@@ -95,9 +96,23 @@ class Server:
             finally:
                 self._open.discard(task)
 
+    @contextmanager
+    def body(self, limit: asyncio.Timeout) -> Iterator[None]:
+        """A body that is waited for up to ``limit``; no longer once the server is to stop."""
+        if self.stopping.is_set():
+            limit.reschedule(asyncio.get_running_loop().time())
+        self._bodies.add(limit)
+        try:
+            yield
+        finally:
+            self._bodies.discard(limit)
+
     def stop(self) -> None:
-        """Those who follow or wait are told that it ends."""
+        """Those who follow or wait are told that it ends, and who sends is waited for no more."""
         self.stopping.set()
+        for limit in self._bodies:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
         for task in list(self._open):
             task.cancel()
 

@@ -1,5 +1,6 @@
 """What comes from outside and means no good: refused, bounded, and the runs beside it unharmed."""
 
+import asyncio
 import gzip
 import socket
 import threading
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from tests.support.knock import knock
+from tests.support.places import until
 from tests.support.servers import Api, Threaded, Work, bearer, threaded, tree
 
 JSON = {"Content-Type": "application/json"}
@@ -363,6 +365,18 @@ def test_a_slow_body_is_cut_off(server: Threaded, drip: bool) -> None:
             assert not client.drip(b" " * 500)
         answer = client.rest()
     assert status(answer or b"HTTP/1.1 408 ") == 408
+
+
+def test_a_body_that_is_not_there_is_not_waited_for_when_the_server_stops(place: Path) -> None:
+    with threaded(f"memory://{uuid4().hex}", place) as stopping, raw(stopping) as client:
+        client.send(client.head(b"POST /v1/trees", b"Content-Length: 5000"))
+        client.send(b"[")
+        asyncio.run(until(lambda: stopping.server._bodies))
+        stopping.ask_to_stop()
+        answer = client.rest()
+    assert status(answer) == 503
+    assert b"content-type: application/problem+json" in answer.lower()
+    assert b"retry-after: 1" in answer.lower()
 
 
 def test_a_body_that_nobody_reads_is_not_waited_for_without_end(server: Threaded) -> None:
