@@ -10,7 +10,16 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from ..domain.errors import Fault, IdTaken, InvalidGraph, InvalidInput, KeyTaken, NotADraft
+from ..domain.errors import (
+    Fault,
+    IdTaken,
+    InvalidGraph,
+    InvalidInput,
+    KeyTaken,
+    NotADraft,
+    StaleVersion,
+    VersionMismatch,
+)
 from ..domain.events import TasksAdded, TreeCreated, TreeSubmitted
 from ..domain.intake import Intake, read
 from ..domain.specs import Request, TreeOptions
@@ -19,6 +28,7 @@ from ..domain.wording import misfit
 from ..domain.written import items_of
 from ..engine.lifecycle import NewTree, create
 from ..engine.lifecycle import submit as submit_draft
+from ..engine.submission import require_version
 from .documents import Submitted as Submitted
 from .stores import Store
 from .webhooks import WrittenHook, announced, hooks_of, register
@@ -202,27 +212,46 @@ async def _make(
 
 
 async def start(
-    store: Store, id: str, *, drive: bool = True, demo: bool = False, hooks: Sequence[Hook] = ()
+    store: Store,
+    id: str,
+    *,
+    drive: bool = True,
+    demo: bool = False,
+    hooks: Sequence[Hook] = (),
+    if_version: int | None = None,
 ) -> int:
     """Submit a draft, with ``demo`` for show only; returns the tree's version behind it. Twice
     changes nothing. ``hooks`` are told of it from here on.
 
-    Raises `NotFound`, `InvalidGraph`, or `NotADraft` where it was adopted.
+    Raises `NotFound`, `InvalidGraph`, `NotADraft` where it was adopted, or `VersionMismatch` where
+    it is not at ``if_version`` when it is submitted.
     """
+    if if_version is not None:  # else hooks would be registered for nothing
+        require_version(await asyncio.to_thread(store.tree, id), if_version)
     await register(store, id, hooks)
-    engine = store.running_engine() if drive else None
     with suppress(NotADraft):
-        if engine is None:
-            await asyncio.to_thread(partial(store.unclaimed.submit, id, demo=demo))
-        else:
-            async with store.taking(id):  # who comes second finds no draft
-                tree = await asyncio.to_thread(store.drafts.hand_over, id)
-                await submit_draft(engine, tree, strict=True, demo=demo)
+        try:
+            await _submit(store, id, drive, demo, if_version)
+        except (StaleVersion, VersionMismatch):  # by what was kept of it; now what is stored counts
+            await _submit(store, id, drive, demo, if_version)
         return (await asyncio.to_thread(store.tree, id)).version
     view = await asyncio.to_thread(store.tree, id)
     if view.phase == "adopted":
         raise NotADraft(id)
+    require_version(view, if_version)
     return view.version
+
+
+async def _submit(store: Store, id: str, drive: bool, demo: bool, if_version: int | None) -> None:
+    engine = store.running_engine() if drive else None
+    if engine is None:
+        submit = partial(store.unclaimed.submit, id, demo=demo, if_version=if_version)
+        await asyncio.to_thread(submit)
+        return
+    async with store.taking(id):  # who comes second finds no draft
+        tree = await asyncio.to_thread(store.drafts.hand_over, id)
+        require_version(tree, if_version)
+        await submit_draft(engine, tree, strict=True, demo=demo)
 
 
 def of_request(store: Store, request: Request) -> Submitted | None:

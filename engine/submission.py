@@ -1,10 +1,11 @@
 """What it takes to submit a draft, with an engine at hand or without."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from ..domain import decide
 from ..domain.decide import Stamp
-from ..domain.errors import Fault, IdTaken, InvalidGraph
+from ..domain.errors import Fault, IdTaken, InvalidGraph, VersionMismatch
 from ..domain.events import AnyEvent
 from ..domain.intake import NewId, fresh
 from ..domain.specs import EMPTY_OBJECT, Request, TaskSpec, TreeOptions
@@ -34,6 +35,24 @@ def require_waitable(executors: Executors, tree: Tree) -> None:
     """After the submission: can what waits be understood? Raises `InvalidGraph`."""
     if faults := waiting_faults(executors, tree):
         raise InvalidGraph(faults)
+
+
+class Versioned(Protocol):
+    """A tree's state, or its row."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def version(self) -> int:
+        """How many events it has."""
+
+
+def require_version(tree: Versioned, wanted: int | None) -> None:
+    """Raises `VersionMismatch` where it is at another version than is ``wanted``, if any is."""
+    if wanted is not None and wanted != tree.version:
+        raise VersionMismatch(tree.id, wanted, tree.version)
 
 
 def schema_faults(executors: Executors, specs: Sequence[TaskSpec]) -> list[Fault]:
@@ -73,9 +92,14 @@ class Unclaimed:
             except IdTaken:
                 specs = fresh(specs, self._new_id)
 
-    def submit(self, id: str, *, demo: bool = False) -> Tree:
-        """A draft. Raises `NotFound`, `NotADraft`, `InvalidGraph`."""
-        return self._drafts.change(id, *self._submitting(demo))
+    def submit(self, id: str, *, demo: bool = False, if_version: int | None = None) -> Tree:
+        """A draft. Raises `NotFound`, `NotADraft`, `InvalidGraph`, `VersionMismatch`."""
+
+        def as_meant(tree: Tree, stamp: Stamp) -> list[AnyEvent]:
+            require_version(tree, if_version)
+            return []
+
+        return self._drafts.change(id, as_meant, *self._submitting(demo))
 
     def _submitting(self, demo: bool = False) -> tuple[Decision, Decision]:
         executors = self._executors

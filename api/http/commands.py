@@ -95,11 +95,11 @@ async def start_tree(
     server: Server = request.app.state.server
     body = await optional(request, Start)
     hooks = hooks_of(body.webhooks)
-    view = await server.visible_tree(tree, caller)
-    wanted = version_of(if_match)
-    if wanted is not None and wanted != view.version:
-        raise VersionMismatch(tree, wanted, view.version)
-    version = await start(server.store, tree, drive=server.engine is not None, hooks=hooks)
+    await server.visible_tree(tree, caller)
+    version = await start(
+        server.store, tree, drive=server.engine is not None, hooks=hooks,
+        if_version=version_of(if_match),
+    )  # fmt: skip
     return Json(Accepted(tree, version), 202, etag=version)
 
 
