@@ -131,7 +131,7 @@ class Context:
     def scrub(self, said: str | bytes) -> str | bytes:
         """Without secrets: for what is cut, or encoded, before it is returned."""
         scrubber = self._vault.scrubber
-        return scrubber.text(said) if isinstance(said, str) else scrubber.bytes(said)
+        return scrubber.text(said) if isinstance(said, str) else scrubber.raw(said)
 
     @property
     def holds_secrets(self) -> bool:

@@ -17,6 +17,7 @@ from .grpc_schemas import INPUTS, MAX_MESSAGES, OUTPUTS
 from .grpc_types import Method, Types, given
 from .grpc_weight import TooMuch
 from .grpc_wish import Wish
+from .http_rules import require_private
 from .secrets import holds_secret
 
 MAX_KEPT: Final = 4 << 20
@@ -112,8 +113,12 @@ class GrpcExecutor(BaseTask):
         ends = asyncio.get_running_loop().time() + wish.seconds
         channels = self.context.shared.get("grpc", lambda: Channels(self.judge, self.roots))
         try:
-            async with asyncio.timeout_at(ends), channels.line(wish.target) as line:
-                return {"success": True, **said} | await self._called(line, wish, ends, said)
+            async with asyncio.timeout_at(ends):
+                if not wish.target.tls:
+                    target = wish.target
+                    await require_private(self.judge, target.host, target.port, [inputs])
+                async with channels.line(wish.target) as line:
+                    return {"success": True, **said} | await self._called(line, wish, ends, said)
         except TimeoutError as error:
             raise Unanswered(f"no answer within {wish.seconds:g} s") from error
 

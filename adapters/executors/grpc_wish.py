@@ -35,9 +35,9 @@ class Wish:
             )
         self.server = str(inputs.get("server", ""))
         self.target = _target(self.server, inputs)
-        require_for(self.target.host, [inputs, usual])
+        require_for(self.target.host, [inputs, usual], self.target.port)
         if self.target.name is not None:
-            require_for(self.target.name, [inputs, usual])
+            require_for(self.target.name, [inputs, usual], self.target.port)
         self.service = _symbol(inputs, "service", dotted=True)
         self.method = _symbol(inputs, "method", dotted=False)
         given = inputs.get("request")

@@ -57,13 +57,16 @@ def place(given: Any, url: str) -> str:
 
 async def require_sealed(guard: Guard, parts: SplitResult, values: Iterable[Any]) -> None:
     """Raises `InvalidInput` where a secret among ``values`` would cross a public net in clear."""
-    secure = parts.scheme in ("https", "wss")
-    if secure or not parts.hostname or not holds_secret(list(values)):
-        return
-    if not await guard.is_private(parts.hostname, port_of(parts)):
+    if parts.scheme not in ("https", "wss") and parts.hostname:
+        await require_private(guard, parts.hostname, port_of(parts), values)
+
+
+async def require_private(guard: Guard, host: str, port: int, values: Iterable[Any]) -> None:
+    """Raises `InvalidInput` where a secret is among ``values`` and the target a public one."""
+    if holds_secret(list(values)) and not await guard.is_private(host, port):
         raise InvalidInput(
             "a secret is sent without TLS only to hosts that are not public and that the operator "
-            "allows in private_targets: write https or wss"
+            "allows in private_targets: have it sent by TLS"
         )
 
 

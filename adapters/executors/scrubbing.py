@@ -39,7 +39,7 @@ class Scrubber:
             text = text.replace(value, instead)
         return text
 
-    def bytes(self, data: bytes) -> bytes:
+    def raw(self, data: bytes) -> bytes:
         """Bytes without them: before these are shown as base64."""
         for value, instead in self._known.items():
             data = data.replace(value.encode("utf-8", "surrogatepass"), instead.encode())
@@ -69,7 +69,7 @@ class Scrubber:
             case _:
                 return value
 
-    def _number(self, value: float) -> float | str:
+    def _number(self, value: Any) -> Any:
         """A secret of digits comes back as a number now and then."""
         whole = isinstance(value, float) and value.is_integer()
         text = str(abs(int(value) if whole else value))

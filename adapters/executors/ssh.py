@@ -163,12 +163,13 @@ class SshExecutor(BaseTask):
         host, username = str(inputs["host"]), str(inputs["username"])
         if not _USER.fullmatch(username):
             raise InvalidInput("username holds a character that no user's name has")
-        require_for(host, [inputs])
+        port = int(inputs.get("port", 22))
+        require_for(host, [inputs], port)
         key = inputs.get("key")
         if "key_file" in given:
             key = await asyncio.to_thread(self.policy.key_of, str(inputs["key_file"]))
         return Login(
-            host=host, port=int(inputs.get("port", 22)), username=username,
+            host=host, port=port, username=username,
             known_hosts=await asyncio.to_thread(self.policy.known),
             host_key=inputs.get("host_key"), password=inputs.get("password"), key=key,
             passphrase=inputs.get("passphrase"),

@@ -59,7 +59,7 @@ def test_in_base64_it_is_struck_out_wherever_it_lies(before: bytes, encode: obje
 
 
 def test_bytes_can_be_cleaned_before_they_are_encoded() -> None:
-    assert knowing(S=ODD).bytes(b"\xff" + ODD.encode() + b"\0") == b"\xff[secret S]\0"
+    assert knowing(S=ODD).raw(b"\xff" + ODD.encode() + b"\0") == b"\xff[secret S]\0"
 
 
 def test_a_number_that_is_a_secret_is_struck_out() -> None:

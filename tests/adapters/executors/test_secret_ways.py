@@ -22,7 +22,7 @@ from tests.support.websocket_target import WebsocketTarget, websocket_target
 
 ODD = "canary/secret+value==x"
 EXECUTORS = ("rest_executor", "websocket_executor", "apflow_api_executor", "mcp_executor",
-             "command_executor")  # fmt: skip
+             "command_executor", "grpc_executor")  # fmt: skip
 SECRET = {"$secret": "ODD"}
 
 
@@ -160,6 +160,8 @@ async def test_within_its_origin_it_is_sent_on(send: Sender, target: Target) -> 
         ("websocket_executor", {"url": "ws://api.example.com/", "message": SECRET}),
         ("apflow_api_executor", {"base_url": "http://api.example.com", "method": "tasks.count",
                                  "auth_token": SECRET}),
+        ("grpc_executor", {"server": "api.example.com:80", "service": "a.B", "method": "C",
+                           "tls": False, "metadata": {"x": SECRET}}),
         ("mcp_executor", {"transport": "http", "url": "http://api.example.com/mcp",
                           "operation": "list_tools", "headers": {"X": SECRET}}),
     ],
