@@ -5,6 +5,8 @@ import base64
 import hmac
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -221,6 +223,21 @@ async def test_a_command_of_anothers_tree_is_not_there(place: Path) -> None:
         assert command.tree not in answer.text
         other = await api.user("ann").get("/v1/commands/nowhere")
         assert answer.json()["detail"].replace(command.id, "nowhere") == other.json()["detail"]
+
+
+@pytest.mark.parametrize(("secret", "loaded"), [(None, False), (SECRET, True)])
+def test_what_reads_json_web_tokens_is_loaded_only_where_they_are_taken(
+    secret: str | None, loaded: bool
+) -> None:
+    program = (
+        "import sys, aipartnerupflow.api.http.serving, aipartnerupflow.api.http.access as access; "
+        f"access.Access(lambda hash: None, jwt_secret={secret!r}); "
+        "print('jwt' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(loaded)
 
 
 async def test_the_owner_is_never_taken_from_a_body(api: Api) -> None:
