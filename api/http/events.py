@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from ...domain.events import Recorded
+from ...projections.views import TreeView
 from ..documents import Page, event_document
 from .access import Caller, Needs, Scope
 from .answers import Json
@@ -79,28 +80,35 @@ async def list_events(
     }
     patience = 0.0 if down or end is not None else wait
     with server.waiting(caller, patience):
-        found = await _read(server, tree, wanted, patience)
+        version, found = await _read(server, view, wanted, patience)
+    version = max([version, *(recorded.version for recorded in found)])
     more, found = len(found) > limit, found[:limit]
     cursor = str(found[-1].version) if more else None
     items = [event_document(recorded) for recorded in found]
     headers = CACHED | link_to_next(request, cursor)
-    return Json(Page(items, cursor), etag=view.version, headers=headers)
+    return Json(Page(items, cursor), etag=version, headers=headers)
 
 
-async def _read(server: "Server", tree: str, wanted: dict[str, Any], wait: float) -> list[Recorded]:
+async def _read(
+    server: "Server", view: TreeView, wanted: dict[str, Any], wait: float
+) -> tuple[int, list[Recorded]]:
+    """What there is, or comes, and a version that the tree had by then."""
+    tree = view.id
+
     def read() -> list[Recorded]:
         return list(server.store.reads.history(tree, **wanted))
 
     found = await asyncio.to_thread(read)
     if found or not wait:
-        return found
+        return view.version, found
     stopping = asyncio.ensure_future(server.stopping.wait())
     coming = asyncio.ensure_future(_first(server, tree, wanted))
     await asyncio.wait({stopping, coming}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
     for task in (stopping, coming):
         task.cancel()
     await asyncio.wait({stopping, coming})
-    return await asyncio.to_thread(read)
+    version = (await server.call(server.store.tree, tree)).version
+    return version, await asyncio.to_thread(read)
 
 
 async def _first(server: "Server", tree: str, wanted: dict[str, Any]) -> None:

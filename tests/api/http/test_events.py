@@ -116,6 +116,22 @@ async def test_a_long_poll_waits_for_what_it_asks_for(api: Api, work: Work) -> N
     assert [event["type"] for event in await asyncio.wait_for(asked, 10)] == ["tree.settled"]
 
 
+@pytest.mark.parametrize("types", [None, "task.*", "tree.paused"])
+async def test_the_etag_of_a_long_poll_is_of_its_end(
+    api: Api, work: Work, types: str | None
+) -> None:
+    id, _ = await submit(api, GATED, wait=False)
+    await until(lambda: work.calls)
+    before = api.store.tree(id).version
+    query = {"after": before, "wait": 0.5} | ({} if types is None else {"types": types})
+    asked = asyncio.create_task(api.admin.get(f"/v1/trees/{id}/events", params=query))
+    await until(lambda: api.server.streams)
+    work.open_gate()
+    answer = await asked
+    assert int(answer.headers["etag"].strip('"')) > before
+    assert all(event["version"] > before for event in answer.json()["items"])
+
+
 async def test_a_long_poll_ends_empty_when_its_time_is_up(api: Api) -> None:
     id, version = await submit(api, tree("a"))
     assert await events(api, id, after=version, wait=0.05) == []
