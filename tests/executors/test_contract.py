@@ -88,7 +88,9 @@ async def test_a_cancelled_task_leaves_nothing_running(case: Case) -> None:
 
 @pytest.mark.slow
 def test_after_a_crash_it_goes_on_as_declared(case: Case) -> None:
-    """Found again where the work outlives its engine, else begun once more under the same key."""
+    """Found again where the work outlives its engine; else that ends, and is begun once more under
+    the same key.
+    """
     home = case.folder
     (home / "tree.json").write_text(json.dumps([task(case, case.hangs())]))
     process = subprocess.Popen(
@@ -98,6 +100,8 @@ def test_after_a_crash_it_goes_on_as_declared(case: Case) -> None:
     asyncio.run(until(lambda: case.begun() == 1))
     process.send_signal(signal.SIGKILL)
     process.wait()
+    if case.notices and not case.reattaches:
+        asyncio.run(until(lambda: case.running() == 0))
     case.let_go()
     done = apflow("resume", "--store", "s.db", "--json", home=home)
     assert done.returncode == 0, done.stderr

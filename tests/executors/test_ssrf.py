@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from aipartnerupflow.domain.specs import ErrorInfo
 from aipartnerupflow.engine.ports import Raised
 from tests.adapters.executors.calls import call
 from tests.adapters.net.test_guard import REFUSED
-from tests.support.receivers import Reply, receiver
+from tests.support.receivers import Reply, Request, receiver
 
 SECONDS = 60.0
 """For a whole table."""
@@ -219,6 +220,10 @@ def _host(place: Any) -> str:
     return place.split(":")[1] if isinstance(place, str) else str(place[0])
 
 
+def _answer(reply: Reply, request: Request) -> Reply:
+    return reply
+
+
 @pytest.mark.parametrize(
     ("executor", "step"),
     [("rest_executor", 1), ("websocket_executor", 5), ("mcp_executor", 5),
@@ -233,7 +238,7 @@ async def test_no_redirect_leads_there(executor: str, step: int, ask: Ask, world
         async with asyncio.timeout(SECONDS):
             for host in hosts:
                 leads = Reply(307, {"Location": _url("http", host, server.port)})
-                server.answer = lambda _, leads=leads: leads
+                server.answer = partial(_answer, leads)
                 await ask(executor, inputs)
         assert len(server.requests) >= len(hosts)
         assert {request.headers["host"] for request in server.requests} == {

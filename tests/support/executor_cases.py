@@ -26,6 +26,8 @@ class Case(ABC):
     """What its tests are called after, where one executor has several cases."""
     reattaches: ClassVar[bool] = False
     """After a crash the work is found again, not begun anew."""
+    notices: ClassVar[bool] = True
+    """After a crash what is not found again ends: it dies with the engine, or notices its end."""
     secret_hosts: ClassVar[tuple[str, ...]] = ()
     policy: ClassVar[Inputs] = {}
     """Fields that every task of the suite gets beside its inputs, such as ``idempotent``."""

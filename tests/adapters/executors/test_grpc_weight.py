@@ -14,7 +14,7 @@ from google.protobuf.struct_pb2 import Struct
 from msgspec import json
 
 from aipartnerupflow.adapters.executors import grpc_call, grpc_types
-from aipartnerupflow.adapters.executors.grpc_reflection import _explained
+from aipartnerupflow.adapters.executors.grpc_reflection import _explained, aside
 from aipartnerupflow.adapters.executors.grpc_types import Method, Types, Unexplained
 from aipartnerupflow.adapters.executors.grpc_weight import PART, Scale, TooMuch
 
@@ -213,5 +213,5 @@ def test_a_server_that_explains_without_end_is_not_heard_out(files: bytes) -> No
 
 async def test_large_descriptors_are_read_in_a_thread() -> None:
     here = threading.get_ident()
-    ran = [await grpc_call.aside(size, threading.get_ident) for size in (100, 100_000)]
+    ran = [await aside(size, threading.get_ident) for size in (100, 100_000)]
     assert (ran[0] == here, ran[1] == here) == (True, False)
