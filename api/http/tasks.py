@@ -39,8 +39,11 @@ async def get_task(
 ) -> Response:
     """As it stands, or as it stood. `ETag` is the version of its tree."""
     server: Server = request.app.state.server
-    view = await server.visible_task(task, caller)
-    tree = await server.call(server.store.tree, view.tree_id)
+    of = (await server.call(server.store.reads.owner_and_tree, [task])).get(task)
+    if of is None or not caller.may_see(of[0]):
+        raise NotFound("task", task)
+    tree = await server.call(server.store.tree, of[1])
+    view = await server.visible_task(task, caller)  # behind it: never older than the ETag
     if at_version is None and at is None:
         if answer := conditional(if_none_match, tree.version):
             return answer

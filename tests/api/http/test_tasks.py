@@ -53,6 +53,25 @@ async def test_every_attempt_of_a_retried_task_is_told(api: Api, work: Work) -> 
     assert [one["outcome"] for one in found["attempts"]] == ["failed", "failed", "completed"]
 
 
+async def test_a_task_is_never_older_than_its_etag(
+    api: Api, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await submit(api, tree({"key": "a", "name": "gated"}))
+    await until(lambda: work.calls)
+    look, read_tree = api.store.look, api.store.tree
+
+    async def looking(function: Any, *arguments: Any) -> Any:
+        if function == read_tree:
+            work.open_gate()
+            await until(lambda: read_tree(ids["tree"]).completed_at is not None)
+        return await look(function, *arguments)
+
+    monkeypatch.setattr(api.store, "look", looking)
+    answer = await api.admin.get(f"/v1/tasks/{ids['a']}")
+    assert answer.headers["etag"] == f'"{read_tree(ids["tree"]).version}"'
+    assert answer.json()["status"] == "completed"
+
+
 async def test_a_task_is_read_as_it_stood(each_api: Api) -> None:
     ids = await submit(each_api, chain(2), **WAIT)
     last = (await each_api.admin.get(f"/v1/trees/{ids['tree']}")).json()
