@@ -3,9 +3,9 @@
 What is JSON but no task is told here, where it stands, before anything refers to anything.
 """
 
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from contextvars import ContextVar
 from itertools import islice
 from typing import Any
 
@@ -65,19 +65,22 @@ _OWN = 3 * MAX_SPEC_BYTES + 320 * MAX_DEPENDENCIES
 """No task that is one has more bytes, those below it not counted."""
 
 
-class _Budget(threading.local):
-    left = 0
+class _Count:
+    """How many more items may come."""
+
+    left = MAX_TASKS + 1
 
 
-_budget = _Budget()
+_current: ContextVar[_Count] = ContextVar("_current")
 
 
 class _Item(Struct, gc=False):
     """An item that is only counted: its fields are passed over."""
 
     def __post_init__(self) -> None:
-        _budget.left -= 1
-        if _budget.left < 0:
+        count = _current.get()
+        count.left -= 1
+        if count.left < 0:
             raise ValueError("too many")
 
 
@@ -101,13 +104,16 @@ def items_of(array: Raw | bytes) -> list[Raw]:
 
 
 def _count(array: Raw | bytes, where: str = "") -> None:
-    _budget.left = MAX_TASKS + 1
+    count = _Count()
+    token = _current.set(count)
     try:
         _counting.decode(array)
     except msgspec.ValidationError as error:
-        if _budget.left < 0:
+        if count.left < 0:
             raise InvalidGraph([_too_many()]) from None
         raise InvalidGraph([Fault("malformed", where, misfit(error))]) from None
+    finally:
+        _current.reset(token)
 
 
 def _too_many() -> Fault:

@@ -6,6 +6,7 @@ from msgspec import Raw
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.specs import Dependency, ErrorInfo, Policy, RetryPolicy
 from aipartnerupflow.engine.ports import Append
+from aipartnerupflow.projections.views import TaskView
 from tests.support.facts import AT, LAST, LATER, created, new, numbers, saved, spec
 from tests.support.journals import Handle
 
@@ -156,7 +157,8 @@ def test_tasks_come_in_pages_that_go_on_behind_the_last_one_seen(handle: Handle)
     run(handle, "b")
     whole = handle.reads.tasks("a")
     for limit in range(1, 8):
-        found, after = [], None
+        found: list[TaskView] = []
+        after: int | None = None
         while page := handle.reads.tasks("a", after=after, limit=limit):
             assert len(page) <= limit
             found += page
@@ -180,8 +182,9 @@ def test_tasks_are_found_by_their_ids_over_all_trees(handle: Handle) -> None:
 def test_tasks_can_be_of_one_state(handle: Handle) -> None:
     run(handle, "a")
 
-    def ids(status: str, **more: int) -> list[str]:
-        return [task.id for task in handle.reads.tasks("a", status=status, **more)]
+    def ids(status: str, after: int | None = None, limit: int | None = None) -> list[str]:
+        found = handle.reads.tasks("a", status=status, after=after, limit=limit)
+        return [task.id for task in found]
 
     assert ids("pending") == ["a", "a.5"]
     assert ids("completed") == ["a.1", "a.2"]
