@@ -16,9 +16,9 @@ SWITCH_INTERVAL = 0.0001
 WAITING = "waiting"
 
 RULES = (
-    ("adapters/journal/sqlite.py", "_commit", "SQLite: commit"),
-    ("adapters/journal/sqlite.py", "", "SQLite: events"),
-    ("adapters/journal/sqlite_rows.py", "", "SQLite: status rows"),
+    ("adapters/journal/sqlite/recorder.py", "_commit", "SQLite: commit"),
+    ("adapters/journal/sqlite/recorder.py", "", "SQLite: events"),
+    ("adapters/journal/sqlite/rows.py", "", "SQLite: status rows"),
     ("adapters/journal/postgres", "", "PostgreSQL: the adapter"),
     ("/psycopg/", "", "PostgreSQL: psycopg and the server"),
     ("/psycopg_pool/", "", "PostgreSQL: psycopg and the server"),

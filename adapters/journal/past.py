@@ -10,8 +10,8 @@ from ...engine.ports import Journal
 from ...projections.rebuild import Replay, torn
 from ...projections.views import AttemptView, TaskView, TreeView
 from .journal import Batch
-from .memory_reads import attempts_of, view_of
-from .memory_rows import Tables, TaskEntry
+from .memory.reads import attempts_of, view_of
+from .memory.rows import Tables, TaskEntry
 from .sql_reads import ending
 
 

@@ -26,7 +26,7 @@ from ...adapters.executors.shared import Shared
 from ...adapters.feed import Feed, FileFeed, ServerFeed
 from ...adapters.journal.care import Care as Care
 from ...adapters.journal.journal import EventJournal
-from ...adapters.journal.sqlite_files import store_exists as store_exists
+from ...adapters.journal.sqlite.files import store_exists as store_exists
 from ...adapters.liveness import FileLiveness, LocalLiveness, Neighbours, ProcessLiveness
 from ...domain.errors import InvalidInput, StoreReadOnly, StoreUnavailable
 from ...engine.commit import Committer
@@ -88,9 +88,9 @@ def care_of(store: Store) -> Care:
     assert isinstance(journal, EventJournal)
     kind: type[Care] = Care
     if (scheme := _scheme(store.url)) == "sqlite":
-        kind = _adapter("sqlite_care").SQLiteCare
+        kind = _adapter("sqlite.care").SQLiteCare
     elif scheme == "postgresql":
-        kind = _adapter("postgres_care").PostgresCare
+        kind = _adapter("postgres.care").PostgresCare
     return kind(journal)
 
 
@@ -179,11 +179,11 @@ def _key(url: str) -> str:
 def _build(url: str, key: str, durability: str, writer: str) -> Store:
     scheme = _scheme(url)
     if scheme == "sqlite":
-        journal, reads = _adapter("sqlite_opening").open_sqlite(Path(key), durability)
+        journal, reads = _adapter("sqlite.opening").open_sqlite(Path(key), durability)
     elif scheme == "postgresql":
-        journal, reads = _adapter("postgres").open_postgres(url, durability=durability)
+        journal, reads = _adapter("postgres.recorder").open_postgres(url, durability=durability)
     else:
-        journal, reads = _adapter("memory").open_memory()
+        journal, reads = _adapter("memory.recorder").open_memory()
     feed = _feed(scheme, journal)
     clock = SystemClock()
     committer = Committer(journal, feed.wake, mode=writer, free=journal.is_free)
@@ -222,7 +222,7 @@ def _feed(scheme: str, journal: EventJournal) -> Feed:
     if scheme == "sqlite":
         return FileFeed(journal, recorder.data_version)
     if scheme == "postgresql":
-        listener = _adapter("postgres_listener").PostgresListener
+        listener = _adapter("postgres.listener").PostgresListener
         return ServerFeed(journal, partial(listener, recorder.store))
     return Feed(journal)
 
@@ -239,14 +239,14 @@ def _inbox(scheme: str, journal: EventJournal) -> Inbox | None:
     """None where no other process can open the store."""
     found: Inbox | None = None
     if scheme == "sqlite":
-        found = _adapter("sqlite_inbox").SQLiteInbox(journal.recorder)
+        found = _adapter("sqlite.inbox").SQLiteInbox(journal.recorder)
     elif scheme == "postgresql":
-        found = _adapter("postgres_inbox").PostgresInbox(journal.recorder)
+        found = _adapter("postgres.inbox").PostgresInbox(journal.recorder)
     return found
 
 
 def _leases(journal: EventJournal) -> Any:
-    return _adapter("postgres_leases").PostgresLeases(journal.recorder)
+    return _adapter("postgres.leases").PostgresLeases(journal.recorder)
 
 
 def _adapter(name: str) -> Any:

@@ -18,11 +18,15 @@ from msgspec import Raw
 
 from aipartnerupflow.adapters.feed import FLOOR, POLL, Feed, FileFeed, Hear, ServerFeed
 from aipartnerupflow.adapters.journal.journal import EventJournal
-from aipartnerupflow.adapters.journal.postgres import open_postgres
-from aipartnerupflow.adapters.journal.postgres_inbox import PostgresInbox
-from aipartnerupflow.adapters.journal.postgres_listener import REST, PostgresListener
-from aipartnerupflow.adapters.journal.sqlite import Datastore, SQLiteRecorder, database_name
-from aipartnerupflow.adapters.journal.sqlite_inbox import SQLiteInbox
+from aipartnerupflow.adapters.journal.postgres.inbox import PostgresInbox
+from aipartnerupflow.adapters.journal.postgres.listener import REST, PostgresListener
+from aipartnerupflow.adapters.journal.postgres.recorder import open_postgres
+from aipartnerupflow.adapters.journal.sqlite.inbox import SQLiteInbox
+from aipartnerupflow.adapters.journal.sqlite.recorder import (
+    Datastore,
+    SQLiteRecorder,
+    database_name,
+)
 from aipartnerupflow.domain.events import ReportRefused
 from aipartnerupflow.engine.ports import Append, Command
 from aipartnerupflow.testing.fakes import FakeJournal
@@ -438,7 +442,7 @@ class Mute(Proxy):
 async def test_a_listener_ends_also_while_its_server_says_nothing(
     postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aipartnerupflow.adapters.journal.postgres_listener.PATIENCE", 2.0)
+    monkeypatch.setattr("aipartnerupflow.adapters.journal.postgres.listener.PATIENCE", 2.0)
     with followed(postgres_dsn) as (journal, _):
         way = Mute(tmp_path, postgres_dsn)
         way.up()

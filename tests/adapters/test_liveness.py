@@ -13,9 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from aipartnerupflow.adapters.journal.postgres import PostgresRecorder
-from aipartnerupflow.adapters.journal.postgres_connect import Datastore, parameters
-from aipartnerupflow.adapters.journal.postgres_leases import PostgresLeases
+from aipartnerupflow.adapters.journal.postgres.connect import Datastore, parameters
+from aipartnerupflow.adapters.journal.postgres.leases import PostgresLeases
+from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder
 from aipartnerupflow.adapters.liveness import (
     LEASE,
     FileLiveness,
@@ -31,7 +31,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from aipartnerupflow.adapters.journal.postgres import open_postgres
-from aipartnerupflow.adapters.journal.postgres_leases import PostgresLeases
+from aipartnerupflow.adapters.journal.postgres.leases import PostgresLeases
 from aipartnerupflow.adapters.liveness import FileLiveness, ProcessLiveness
 kind, where = sys.argv[1:]
 if kind == "file":
@@ -342,7 +342,7 @@ def test_leaving_is_quick_and_quiet_where_the_server_is_away(
 def test_a_server_that_says_nothing_does_not_hold_up_who_beats_or_leaves(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aipartnerupflow.adapters.journal.postgres_leases.PATIENCE", 0.3)
+    monkeypatch.setattr("aipartnerupflow.adapters.journal.postgres.leases.PATIENCE", 0.3)
     with leasing(postgres_dsn) as leases, psycopg.connect(postgres_dsn) as other:
         engine = ProcessLiveness(leases)
         other.execute("LOCK lease IN ACCESS EXCLUSIVE MODE")

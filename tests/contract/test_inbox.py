@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
-from aipartnerupflow.adapters.journal.memory_inbox import KEPT, MemoryInbox
-from aipartnerupflow.adapters.journal.postgres import PostgresRecorder
-from aipartnerupflow.adapters.journal.postgres_inbox import PostgresInbox
-from aipartnerupflow.adapters.journal.sqlite_inbox import SQLiteInbox
+from aipartnerupflow.adapters.journal.memory.inbox import KEPT, MemoryInbox
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
+from aipartnerupflow.adapters.journal.postgres.inbox import PostgresInbox
+from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder
+from aipartnerupflow.adapters.journal.sqlite.inbox import SQLiteInbox
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import CommandAnswered, StoreUnavailable
 from aipartnerupflow.engine.ports import Answered, Append, Command, Inbox

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from aipartnerupflow.adapters.journal.chain import START, links
 from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.memory import open_memory
+from aipartnerupflow.adapters.journal.memory.recorder import open_memory
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import (
     IdTaken,
@@ -111,7 +111,7 @@ def test_the_log_is_read_from_any_position_and_up_to_a_limit(handle: Handle) -> 
 
 def test_more_than_a_page_is_read_in_order(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aipartnerupflow.adapters.journal.journal.PAGE", 4)
-    monkeypatch.setattr("aipartnerupflow.adapters.journal.postgres.PAGE", 4)
+    monkeypatch.setattr("aipartnerupflow.adapters.journal.postgres.recorder.PAGE", 4)
     journal = handle.journal
     journal.append([[new("a")]])
     journal.append([[saved("a", 1, 10)]])

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from aipartnerupflow.adapters.journal.postgres_leases import PostgresLeases
+from aipartnerupflow.adapters.journal.postgres.leases import PostgresLeases
 from aipartnerupflow.adapters.liveness import (
     FileLiveness,
     LocalLiveness,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
-from aipartnerupflow.adapters.journal.postgres import PostgresRecorder
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
+from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder
 from aipartnerupflow.adapters.journal.side import MemorySide, PostgresSide, SQLiteSide
 from aipartnerupflow.adapters.webhooks.outbox import Claimed, Outbox
 from aipartnerupflow.domain import events as e

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
-from aipartnerupflow.adapters.journal.postgres import PostgresRecorder
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
+from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder
 from aipartnerupflow.adapters.journal.side import MemorySide, PostgresSide, Side, SQLiteSide
 from aipartnerupflow.adapters.journal.tokens import Token, Tokens
 from tests.support.journals import Handle

@@ -13,7 +13,7 @@ from functools import cache
 import pytest
 from msgspec import structs
 
-from aipartnerupflow.adapters.journal.memory import open_memory
+from aipartnerupflow.adapters.journal.memory.recorder import open_memory
 from aipartnerupflow.domain.errors import StaleVersion
 from aipartnerupflow.domain.events import AnyEvent
 from aipartnerupflow.engine.commit import Committer

@@ -50,7 +50,6 @@ class _McpCase(Case):
 
 class McpStdioCase(_McpCase):
     label = "mcp_executor over stdio"
-    notices = False  # a call that runs goes on when its server's stdin has ended
 
     def settings(self) -> dict[str, Any]:
         commands = {"far": mcp_target.command(self.folder), "quick": mcp_target.quick(self.folder)}

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder, open_memory
-from aipartnerupflow.adapters.journal.memory_projections import MemoryStatus
+from aipartnerupflow.adapters.journal.memory.projections import MemoryStatus
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder, open_memory
 from aipartnerupflow.projections.open_work import OpenWork, open_work
 from aipartnerupflow.projections.rebuild import Rebuilt, compare, rebuild
 from tests.support.histories import History

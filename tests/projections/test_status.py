@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from aipartnerupflow.adapters.journal.memory import open_memory
+from aipartnerupflow.adapters.journal.memory.recorder import open_memory
 from aipartnerupflow.domain.events import (
     AnyEvent,
     AttemptFailed,

@@ -11,7 +11,7 @@ import pytest
 from aipartnerupflow.adapters.journal.faults import VersionTaken
 from aipartnerupflow.adapters.journal.journal import Batch, EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
 from aipartnerupflow.domain.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
 from aipartnerupflow.engine.ports import Append
 from aipartnerupflow.testing.trees import specs, submitted

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from aipartnerupflow.adapters.journal.journal import Batch
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
 from aipartnerupflow.domain import readiness
 from aipartnerupflow.domain.events import AnyEvent
 from aipartnerupflow.domain.specs import idempotency_key
@@ -128,7 +128,7 @@ def answer_before_the_commit(patch: pytest.MonkeyPatch) -> None:
 
 def slots_without_end(patch: pytest.MonkeyPatch) -> None:
     """Concurrency keys hold nobody up, in the store or here."""
-    patch.setattr("aipartnerupflow.adapters.journal.memory_rows.Tables._check_slots", _nothing)
+    patch.setattr("aipartnerupflow.adapters.journal.memory.rows.Tables._check_slots", _nothing)
     patch.setattr(
         "aipartnerupflow.engine.prepare.Preparer._with_own_keys",
         lambda self, place, concurrency: place,

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
 from tests.support.repository import ROOT
 from tests.support.simulation.simulation import simulate
 

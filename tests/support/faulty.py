@@ -12,7 +12,7 @@ from msgspec import structs
 
 from aipartnerupflow.adapters.journal.faults import VersionTaken, from_sqlite
 from aipartnerupflow.adapters.journal.journal import Batch, Recorder, Row
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
 from aipartnerupflow.domain.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
 from aipartnerupflow.engine.ports import OpenTree
 

@@ -11,16 +11,16 @@ from psycopg import Connection
 
 from aipartnerupflow.adapters.journal.journal import Batch, EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
-from aipartnerupflow.adapters.journal.memory_reads import MemoryReads
-from aipartnerupflow.adapters.journal.postgres import PostgresRecorder
-from aipartnerupflow.adapters.journal.postgres_connect import Datastore as PostgresDatastore
-from aipartnerupflow.adapters.journal.postgres_connect import parameters
-from aipartnerupflow.adapters.journal.postgres_reads import PostgresReads
-from aipartnerupflow.adapters.journal.postgres_rows import Rows
-from aipartnerupflow.adapters.journal.sqlite import Datastore as SQLiteDatastore
-from aipartnerupflow.adapters.journal.sqlite import SQLiteRecorder, database_name
-from aipartnerupflow.adapters.journal.sqlite_reads import SQLiteReads
+from aipartnerupflow.adapters.journal.memory.reads import MemoryReads
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
+from aipartnerupflow.adapters.journal.postgres.connect import Datastore as PostgresDatastore
+from aipartnerupflow.adapters.journal.postgres.connect import parameters
+from aipartnerupflow.adapters.journal.postgres.reads import PostgresReads
+from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder
+from aipartnerupflow.adapters.journal.postgres.rows import Rows
+from aipartnerupflow.adapters.journal.sqlite.reads import SQLiteReads
+from aipartnerupflow.adapters.journal.sqlite.recorder import Datastore as SQLiteDatastore
+from aipartnerupflow.adapters.journal.sqlite.recorder import SQLiteRecorder, database_name
 from aipartnerupflow.domain.errors import StoreError
 from aipartnerupflow.projections.views import ReadModel
 

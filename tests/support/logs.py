@@ -18,9 +18,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
-from aipartnerupflow.adapters.journal.postgres import PostgresRecorder
-from aipartnerupflow.adapters.journal.sqlite import SQLiteRecorder
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
+from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder
+from aipartnerupflow.adapters.journal.sqlite.recorder import SQLiteRecorder
 from aipartnerupflow.domain.errors import StoreCorrupt, StoreError
 from aipartnerupflow.domain.events import Recorded
 from aipartnerupflow.domain.evolve import fold

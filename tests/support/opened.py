@@ -12,18 +12,18 @@ from msgspec import Struct
 from aipartnerupflow.adapters.journal.faults import place_of
 from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
-from aipartnerupflow.adapters.journal.memory_projections import MemoryStatus
-from aipartnerupflow.adapters.journal.memory_reads import MemoryReads
-from aipartnerupflow.adapters.journal.postgres import PostgresRecorder
-from aipartnerupflow.adapters.journal.postgres_connect import Datastore as PostgresDatastore
-from aipartnerupflow.adapters.journal.postgres_projections import PostgresStatus
-from aipartnerupflow.adapters.journal.postgres_reads import PostgresReads
-from aipartnerupflow.adapters.journal.sqlite import Datastore as SQLiteDatastore
-from aipartnerupflow.adapters.journal.sqlite import SQLiteRecorder, database_name
-from aipartnerupflow.adapters.journal.sqlite_projections import SQLiteStatus
-from aipartnerupflow.adapters.journal.sqlite_reads import SQLiteReads
-from aipartnerupflow.adapters.journal.sqlite_schema import SCHEMA_VERSION
+from aipartnerupflow.adapters.journal.memory.projections import MemoryStatus
+from aipartnerupflow.adapters.journal.memory.reads import MemoryReads
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
+from aipartnerupflow.adapters.journal.postgres.connect import Datastore as PostgresDatastore
+from aipartnerupflow.adapters.journal.postgres.projections import PostgresStatus
+from aipartnerupflow.adapters.journal.postgres.reads import PostgresReads
+from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder
+from aipartnerupflow.adapters.journal.sqlite.projections import SQLiteStatus
+from aipartnerupflow.adapters.journal.sqlite.reads import SQLiteReads
+from aipartnerupflow.adapters.journal.sqlite.recorder import Datastore as SQLiteDatastore
+from aipartnerupflow.adapters.journal.sqlite.recorder import SQLiteRecorder, database_name
+from aipartnerupflow.adapters.journal.sqlite.schema import SCHEMA_VERSION
 from aipartnerupflow.domain.events import Recorded
 from aipartnerupflow.projections.rebuild import StatusStore
 from aipartnerupflow.projections.views import ReadModel

@@ -10,14 +10,15 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import sql
 
-from aipartnerupflow.adapters.journal import postgres_projections, sqlite_projections
 from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.postgres import PostgresRecorder
-from aipartnerupflow.adapters.journal.postgres_connect import Datastore as PostgresDatastore
-from aipartnerupflow.adapters.journal.postgres_connect import parameters
-from aipartnerupflow.adapters.journal.sqlite import SQLiteRecorder
-from aipartnerupflow.adapters.journal.sqlite_datastore import Datastore, database_name
+from aipartnerupflow.adapters.journal.postgres import projections as postgres_projections
+from aipartnerupflow.adapters.journal.postgres.connect import Datastore as PostgresDatastore
+from aipartnerupflow.adapters.journal.postgres.connect import parameters
+from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder
+from aipartnerupflow.adapters.journal.sqlite import projections as sqlite_projections
+from aipartnerupflow.adapters.journal.sqlite.datastore import Datastore, database_name
+from aipartnerupflow.adapters.journal.sqlite.recorder import SQLiteRecorder
 from aipartnerupflow.projections.rebuild import StatusStore
 
 _schemas = count(1)

@@ -9,8 +9,12 @@ import pytest
 
 from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
-from aipartnerupflow.adapters.journal.sqlite import Datastore, SQLiteRecorder, database_name
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
+from aipartnerupflow.adapters.journal.sqlite.recorder import (
+    Datastore,
+    SQLiteRecorder,
+    database_name,
+)
 from aipartnerupflow.domain.events import AnyEvent
 from aipartnerupflow.domain.specs import Concurrency, Policy
 from aipartnerupflow.engine.ports import Append

@@ -10,8 +10,9 @@ import httpx
 import msgspec
 import pytest
 
-from aipartnerupflow.adapters.executors import Registry, apflow_tree, invoke
-from aipartnerupflow.adapters.executors.apflow_api import ApflowApiExecutor
+from aipartnerupflow.adapters.executors import Registry, invoke
+from aipartnerupflow.adapters.executors.apflow import tree as apflow_tree
+from aipartnerupflow.adapters.executors.apflow.executor import ApflowApiExecutor
 from aipartnerupflow.adapters.executors.shared import Shared
 from aipartnerupflow.engine.ports import Gone, Outcome, Raised, Returned
 from tests.adapters.executors.calls import Port, call

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from msgspec import json
 
-from aipartnerupflow.adapters.executors import Registry, apflow_rpc, invoke
+from aipartnerupflow.adapters.executors import Registry, invoke
+from aipartnerupflow.adapters.executors.apflow import rpc as apflow_rpc
 from aipartnerupflow.adapters.executors.shared import Shared
 from aipartnerupflow.engine.ports import Outcome, Raised
 from tests.adapters.executors.calls import call

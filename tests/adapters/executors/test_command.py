@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from aipartnerupflow.adapters.executors import Registry, invoke, processes
-from aipartnerupflow.adapters.executors.command import environment, words
-from aipartnerupflow.adapters.executors.command_policy import CommandPolicy, matches
+from aipartnerupflow.adapters.executors import Registry, invoke
+from aipartnerupflow.adapters.executors.command.executor import environment, words
+from aipartnerupflow.adapters.executors.command.policy import CommandPolicy, matches
+from aipartnerupflow.adapters.executors.processes import running as processes
 from aipartnerupflow.domain.errors import ExecutorDisabled, InvalidInput
 from tests.adapters.executors.calls import call, error, raw, result
 
@@ -484,7 +485,7 @@ async def test_its_output_is_told_while_it_runs(tmp_path: Path) -> None:
 
 ENGINE = """
 import asyncio, json, os, signal, sys
-from aipartnerupflow.adapters.executors.processes import run
+from aipartnerupflow.adapters.executors.processes.running import run
 async def main(argv, dies):
     asyncio.get_running_loop().call_later(dies, os.kill, os.getpid(), signal.SIGKILL)
     await run(argv, env={"PATH": "/usr/bin:/bin"}, seconds=60, max_output=100)

@@ -11,8 +11,8 @@ import pytest
 from msgspec import Raw, json, structs
 
 from aipartnerupflow.adapters.executors import Registry, invoke
-from aipartnerupflow.adapters.executors.docker_engine import Frames
-from aipartnerupflow.adapters.executors.docker_images import allows
+from aipartnerupflow.adapters.executors.docker.engine import Frames
+from aipartnerupflow.adapters.executors.docker.images import allows
 from aipartnerupflow.adapters.executors.inventory import describe
 from aipartnerupflow.adapters.executors.shared import Shared
 from aipartnerupflow.engine.ports import Gone, Outcome, Raised, Returned
@@ -376,7 +376,7 @@ async def test_one_that_writes_for_ever_is_ended(
             await asyncio.sleep(0)
 
     engine.program = floods
-    monkeypatch.setattr("aipartnerupflow.adapters.executors.docker_job.MAX_FLOOD", 100_000)
+    monkeypatch.setattr("aipartnerupflow.adapters.executors.docker.job.MAX_FLOOD", 100_000)
     found = await run.refused()
     assert found.error.message == "ended by force: it wrote too much"
     assert engine.containers == {}
@@ -473,7 +473,7 @@ async def lost(run: Caller, engine: FakeEngine) -> None:
         await asyncio.sleep(0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aipartnerupflow.adapters.executors.docker_job.Job.end", nothing)
+        patch.setattr("aipartnerupflow.adapters.executors.docker.job.Job.end", nothing)
         running.cancel()
         await asyncio.wait([running])
     await run.shared.close()

@@ -11,9 +11,10 @@ import grpc
 import pytest
 from msgspec import Raw, json
 
-from aipartnerupflow.adapters.executors import Registry, grpc_call, invoke
-from aipartnerupflow.adapters.executors.grpc_call import GrpcExecutor
-from aipartnerupflow.adapters.executors.grpc_channels import Channels, Target
+from aipartnerupflow.adapters.executors import Registry, invoke
+from aipartnerupflow.adapters.executors.grpc import executor as grpc_call
+from aipartnerupflow.adapters.executors.grpc.channels import Channels, Target
+from aipartnerupflow.adapters.executors.grpc.executor import GrpcExecutor
 from aipartnerupflow.adapters.executors.shared import Shared
 from aipartnerupflow.adapters.net.guard import Guard
 from aipartnerupflow.domain.errors import TargetRefused

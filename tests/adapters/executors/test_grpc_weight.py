@@ -13,10 +13,11 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import Struct
 from msgspec import json
 
-from aipartnerupflow.adapters.executors import grpc_call, grpc_types
-from aipartnerupflow.adapters.executors.grpc_reflection import _explained, aside
-from aipartnerupflow.adapters.executors.grpc_types import Method, Types, Unexplained
-from aipartnerupflow.adapters.executors.grpc_weight import PART, Scale, TooMuch
+from aipartnerupflow.adapters.executors.grpc import executor as grpc_call
+from aipartnerupflow.adapters.executors.grpc import types as grpc_types
+from aipartnerupflow.adapters.executors.grpc.reflection import _explained, aside
+from aipartnerupflow.adapters.executors.grpc.types import Method, Types, Unexplained
+from aipartnerupflow.adapters.executors.grpc.weight import PART, Scale, TooMuch
 
 PARTS = b"\x0a\x00"
 """An empty message in field 1."""

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from aipartnerupflow.adapters.executors import Registry, invoke
-from aipartnerupflow.adapters.executors.mcp import McpExecutor
+from aipartnerupflow.adapters.executors.mcp.executor import McpExecutor
 from aipartnerupflow.adapters.executors.shared import Shared
 from aipartnerupflow.domain.errors import InvalidInput
 from aipartnerupflow.engine.ports import Outcome, Raised, Returned
@@ -551,7 +551,7 @@ def test_over_http_the_extra_is_asked_for(tmp_path: Path) -> None:
     script = (
         "import asyncio, sys\n"
         "sys.modules['mcp'] = sys.modules['httpx2'] = None\n"
-        "from aipartnerupflow.adapters.executors.mcp import McpExecutor\n"
+        "from aipartnerupflow.adapters.executors.mcp.executor import McpExecutor\n"
         "inputs = {'transport': 'http', 'url': 'http://a.example', 'operation': 'list_tools'}\n"
         "asyncio.run(McpExecutor().execute(inputs))\n"
     )

@@ -5,7 +5,7 @@ import base64
 import pytest
 from msgspec import json
 
-from aipartnerupflow.adapters.executors.rest_answer import MAX_BOTH, MAX_SHOWN, shown
+from aipartnerupflow.adapters.executors.rest.answer import MAX_BOTH, MAX_SHOWN, shown
 from aipartnerupflow.adapters.executors.results import outcome_of
 from aipartnerupflow.adapters.net.http import Answer
 from aipartnerupflow.engine.ports import Returned

@@ -12,8 +12,8 @@ from msgspec import Raw, json, structs
 
 from aipartnerupflow.adapters.executors import Registry, invoke
 from aipartnerupflow.adapters.executors.shared import Shared
-from aipartnerupflow.adapters.executors.ssh_connections import Connections, Login, Unreachable
-from aipartnerupflow.adapters.executors.ssh_job import Job
+from aipartnerupflow.adapters.executors.ssh.connections import Connections, Login, Unreachable
+from aipartnerupflow.adapters.executors.ssh.job import Job
 from aipartnerupflow.adapters.net.guard import Guard
 from aipartnerupflow.engine.ports import Gone, Outcome, Raised, Returned
 from tests.adapters.executors.calls import Port, call
@@ -357,7 +357,7 @@ async def test_what_is_too_long_is_cut_and_says_so(run: Caller) -> None:
 async def test_a_command_that_writes_for_ever_is_ended(
     run: Caller, target: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aipartnerupflow.adapters.executors.ssh_job._LIMITS", (1_000, 100_000))
+    monkeypatch.setattr("aipartnerupflow.adapters.executors.ssh.job._LIMITS", (1_000, 100_000))
     found = await run.refused("while :; do echo too much; done")
     assert found.error.message == "ended by force: it wrote too much"
     assert target.folders == []
@@ -443,7 +443,7 @@ async def lost(run: Caller, target: InProcess, command: str = LONG) -> None:
         await asyncio.sleep(0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aipartnerupflow.adapters.executors.ssh_job.Job.end", nothing)
+        patch.setattr("aipartnerupflow.adapters.executors.ssh.job.Job.end", nothing)
         running.cancel()
         await asyncio.wait([running])
     await run.shared.close()
@@ -574,7 +574,7 @@ async def test_a_shell_that_does_not_look_has_not_said_that_a_command_is_gone(
 async def test_what_a_host_answers_is_bounded(
     target: InProcess, monkeypatch: pytest.MonkeyPatch, before: str, why: str
 ) -> None:
-    monkeypatch.setattr("aipartnerupflow.adapters.executors.ssh_job.ANSWER", 3.0)
+    monkeypatch.setattr("aipartnerupflow.adapters.executors.ssh.job.ANSWER", 3.0)
     login = Login(
         host="127.0.0.1", port=target.port, username=USER, password=PASSWORD,
         known_hosts=target.known_hosts.read_text(),

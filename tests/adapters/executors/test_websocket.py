@@ -13,7 +13,7 @@ from msgspec import Raw, json
 
 from aipartnerupflow.adapters.executors import Registry, invoke
 from aipartnerupflow.adapters.executors.shared import Shared
-from aipartnerupflow.adapters.executors.websocket import WebsocketExecutor
+from aipartnerupflow.adapters.executors.websocket.executor import WebsocketExecutor
 from aipartnerupflow.engine.ports import Raised, Returned
 from tests.adapters.executors.calls import Port, call
 from tests.support.certificates import contexts

@@ -8,9 +8,9 @@ import pytest
 MODULES = (
     "aipartnerupflow",
     "aipartnerupflow.adapters.journal.journal",
-    "aipartnerupflow.adapters.journal.memory",
-    "aipartnerupflow.adapters.journal.sqlite",
-    "aipartnerupflow.adapters.journal.sqlite_reads",
+    "aipartnerupflow.adapters.journal.memory.recorder",
+    "aipartnerupflow.adapters.journal.sqlite.recorder",
+    "aipartnerupflow.adapters.journal.sqlite.reads",
 )
 
 

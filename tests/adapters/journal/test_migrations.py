@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from aipartnerupflow.adapters.journal import (
-    postgres_projections,
-    postgres_schema,
-    sqlite_projections,
-    sqlite_schema,
+from aipartnerupflow.adapters.journal.postgres import projections as postgres_projections
+from aipartnerupflow.adapters.journal.postgres import schema as postgres_schema
+from aipartnerupflow.adapters.journal.sqlite import projections as sqlite_projections
+from aipartnerupflow.adapters.journal.sqlite import schema as sqlite_schema
+from aipartnerupflow.adapters.journal.sqlite.recorder import (
+    Datastore,
+    SQLiteRecorder,
+    database_name,
 )
-from aipartnerupflow.adapters.journal.sqlite import Datastore, SQLiteRecorder, database_name
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import SlotTaken, StoreError, StoreReadOnly
 from aipartnerupflow.domain.specs import Concurrency, ErrorInfo, Policy

@@ -14,11 +14,11 @@ from eventsourcing.persistence import InfrastructureFactory, Tracking
 from eventsourcing.utils import Environment
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from aipartnerupflow.adapters.journal import postgres_schema
 from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.postgres import PostgresRecorder, open_postgres
-from aipartnerupflow.adapters.journal.postgres_connect import Datastore, label, parameters
+from aipartnerupflow.adapters.journal.postgres import schema as postgres_schema
+from aipartnerupflow.adapters.journal.postgres.connect import Datastore, label, parameters
+from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder, open_postgres
 from aipartnerupflow.adapters.journal.sql import statements
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import (
@@ -115,7 +115,7 @@ def test_a_role_s_own_settings_do_not_weaken_the_promises(dsn: str, tree: str) -
 def test_the_library_s_factory_makes_our_recorder_from_the_environment(dsn: str, tree: str) -> None:
     target = conninfo_to_dict(dsn)
     env = {
-        "PERSISTENCE_MODULE": "aipartnerupflow.adapters.journal.postgres",
+        "PERSISTENCE_MODULE": "aipartnerupflow.adapters.journal.postgres.recorder",
         "POSTGRES_DBNAME": str(target["dbname"]),
         "POSTGRES_HOST": str(target["host"]),
         "POSTGRES_PORT": str(target.get("port") or 5432),
@@ -365,7 +365,7 @@ def test_an_answer_lost_on_the_way_is_found_out(
 def test_a_server_that_does_not_come_back_leaves_it_open_and_says_so(
     dsn: str, tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aipartnerupflow.adapters.journal.postgres.PATIENCE", 0.5)
+    monkeypatch.setattr("aipartnerupflow.adapters.journal.postgres.recorder.PATIENCE", 0.5)
     with proxy(tmp_path, dsn) as way, opened(way.dsn) as journal:
         journal.append([[new(tree)]])
         way.deaf = True

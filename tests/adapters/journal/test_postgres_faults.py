@@ -5,7 +5,7 @@ import pytest
 from psycopg import errors
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from aipartnerupflow.adapters.journal.postgres_faults import from_postgres
+from aipartnerupflow.adapters.journal.postgres.faults import from_postgres
 from aipartnerupflow.domain.errors import (
     StoreCorrupt,
     StoreError,

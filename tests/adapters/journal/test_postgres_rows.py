@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.adapt import Transformer
 
-from aipartnerupflow.adapters.journal.postgres_arrays import (
+from aipartnerupflow.adapters.journal.postgres.arrays import (
     Bools,
     Bytes,
     Column,
@@ -18,7 +18,7 @@ from aipartnerupflow.adapters.journal.postgres_arrays import (
     clean,
     register,
 )
-from aipartnerupflow.adapters.journal.postgres_rows import MAX_BYTES, Rows, _weight, cut
+from aipartnerupflow.adapters.journal.postgres.rows import MAX_BYTES, Rows, _weight, cut
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,14 @@ import pytest
 from eventsourcing.persistence import InfrastructureFactory, Tracking
 from eventsourcing.utils import Environment
 
-from aipartnerupflow.adapters.journal import sqlite_datastore
 from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.sqlite import Datastore, SQLiteRecorder, database_name
+from aipartnerupflow.adapters.journal.sqlite import datastore as sqlite_datastore
+from aipartnerupflow.adapters.journal.sqlite.recorder import (
+    Datastore,
+    SQLiteRecorder,
+    database_name,
+)
 from aipartnerupflow.domain.errors import (
     StoreCorrupt,
     StoreFull,
@@ -72,7 +76,7 @@ def test_readers_cannot_write(path: Path) -> None:
 
 def test_the_library_s_factory_makes_our_recorder_from_the_environment(tmp_path: Path) -> None:
     env = {
-        "PERSISTENCE_MODULE": "aipartnerupflow.adapters.journal.sqlite",
+        "PERSISTENCE_MODULE": "aipartnerupflow.adapters.journal.sqlite.recorder",
         "SQLITE_DBNAME": database_name(tmp_path / "store.db"),
         "APFLOW_DURABILITY": "process",
     }

@@ -12,11 +12,11 @@ from msgspec import structs
 
 from aipartnerupflow.adapters.journal.journal import Batch, EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.postgres import PostgresRecorder
-from aipartnerupflow.adapters.journal.postgres_connect import Datastore as PostgresDatastore
-from aipartnerupflow.adapters.journal.postgres_connect import parameters
-from aipartnerupflow.adapters.journal.sqlite import Datastore as SQLiteDatastore
-from aipartnerupflow.adapters.journal.sqlite import database_name
+from aipartnerupflow.adapters.journal.postgres.connect import Datastore as PostgresDatastore
+from aipartnerupflow.adapters.journal.postgres.connect import parameters
+from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder
+from aipartnerupflow.adapters.journal.sqlite.recorder import Datastore as SQLiteDatastore
+from aipartnerupflow.adapters.journal.sqlite.recorder import database_name
 from aipartnerupflow.adapters.journal.unknown import MAX_APPENDS
 from aipartnerupflow.domain.errors import (
     CommitUnknown,
@@ -345,7 +345,7 @@ def opened(dsn: str, *, lock_timeout: int = 1) -> Iterator[EventJournal]:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aipartnerupflow.adapters.journal.postgres.PATIENCE", 1.0)
+    monkeypatch.setattr("aipartnerupflow.adapters.journal.postgres.recorder.PATIENCE", 1.0)
 
 
 def took(work: Callable[[], object]) -> float:

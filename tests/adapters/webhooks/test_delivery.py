@@ -9,8 +9,8 @@ import pytest
 from aipartnerupflow.adapters.feed import Feed
 from aipartnerupflow.adapters.journal.journal import EventJournal
 from aipartnerupflow.adapters.journal.mapper import StructMapper
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
-from aipartnerupflow.adapters.journal.memory_reads import MemoryReads
+from aipartnerupflow.adapters.journal.memory.reads import MemoryReads
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
 from aipartnerupflow.adapters.journal.side import MemorySide
 from aipartnerupflow.adapters.webhooks.delivery import MAX_MISSED, Deliveries, Pace
 from aipartnerupflow.adapters.webhooks.outbox import Claimed, Outbox

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from aipartnerupflow.adapters.journal.faults import from_sqlite
-from aipartnerupflow.adapters.journal.sqlite import database_name
+from aipartnerupflow.adapters.journal.sqlite.recorder import database_name
 from tests.api.cli.conftest import Apflow
 from tests.api.cli.programs import Done
 from tests.support.places import environment

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aipartnerupflow.adapters.executors import default_registry, plugins
-from aipartnerupflow.adapters.journal.sqlite_care import SQLiteCare
+from aipartnerupflow.adapters.journal.sqlite.care import SQLiteCare
 from aipartnerupflow.api import wiring
 from tests.api.cli.conftest import Apflow
 from tests.api.cli.programs import write_tree

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from aipartnerupflow.adapters.journal.memory import open_memory
+from aipartnerupflow.adapters.journal.memory.recorder import open_memory
 from aipartnerupflow.api.documents import task_document, tree_document
 from aipartnerupflow.api.stores import Store
 from aipartnerupflow.domain.events import Recorded

@@ -7,8 +7,8 @@ from typing import Any
 from psycopg.pq import TransactionStatus
 
 from aipartnerupflow.adapters import liveness
-from aipartnerupflow.adapters.journal import postgres_leases
 from aipartnerupflow.adapters.journal.journal import EventJournal
+from aipartnerupflow.adapters.journal.postgres import leases as postgres_leases
 from aipartnerupflow.api.stores import Store
 
 STANDS, MOMENT = 50, 1.0

@@ -13,10 +13,9 @@ import sys
 
 import msgspec
 
-from aipartnerupflow.adapters.journal import postgres, sqlite
-from aipartnerupflow.adapters.journal import postgres_inbox as inbox
-from aipartnerupflow.adapters.journal import postgres_leases as leases
-from aipartnerupflow.adapters.journal import postgres_listener as listener
+from aipartnerupflow.adapters.journal.postgres import inbox, leases, listener
+from aipartnerupflow.adapters.journal.postgres import recorder as postgres
+from aipartnerupflow.adapters.journal.sqlite import recorder as sqlite
 from tests.support.chaos.plan import Plan
 from tests.support.chaos.program import die_with_parent, main
 

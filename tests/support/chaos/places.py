@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import psycopg
 
-from aipartnerupflow.adapters.journal.postgres_connect import parameters
+from aipartnerupflow.adapters.journal.postgres.connect import parameters
 
 WATCHER = "chaos"
 """The application name of our own connections to PostgreSQL."""

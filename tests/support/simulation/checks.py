@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from aipartnerupflow.adapters.journal.memory_projections import MemoryStatus
+from aipartnerupflow.adapters.journal.memory.projections import MemoryStatus
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.evolve import fold
 from aipartnerupflow.domain.specs import idempotency_key

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from aipartnerupflow.adapters.journal.journal import Batch
 from aipartnerupflow.adapters.journal.mapper import HashedEvent, StructMapper
-from aipartnerupflow.adapters.journal.memory import MemoryRecorder
+from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.events import AnyEvent, Recorded
 

@@ -1,0 +1,1 @@
+"""Work for other instances of this software."""

@@ -1,0 +1,1 @@
+"""Containers on this machine, by the API of the Docker engine."""

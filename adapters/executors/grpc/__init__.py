@@ -1,0 +1,1 @@
+"""Calls of gRPC services that this program was not built for."""

@@ -1,0 +1,1 @@
+"""Messages over WebSockets of other services."""
