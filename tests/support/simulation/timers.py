@@ -24,6 +24,7 @@ class _Set(Struct):
     """
 
     began: float
+    version: int
     due: str
     seconds: float
     absolute: bool = False
@@ -38,7 +39,7 @@ def early(world: World) -> Iterator[str]:
 class _Stream:
     def __init__(self, world: World) -> None:
         self.world = world
-        self.claims: list[float] = []
+        self.claims: list[int] = []
         self.specs: dict[str, TaskSpec] = {}
         self.retries: dict[str, _Set] = {}
         self.waits: dict[str, _Set] = {}
@@ -52,18 +53,18 @@ class _Stream:
                 case e.TreeCreated() | e.TasksAdded():
                     self.specs.update({spec.id: spec for spec in event.specs})
                 case e.TreeClaimed():
-                    self.claims.append(entry.given)
+                    self.claims.append(entry.recorded.version)
                 case e.AttemptFailed():
                     yield from self._timed_out(entry, event)
                     seconds = to_seconds(event.retry_at) - to_seconds(event.at)
-                    self.retries[event.task] = _Set(entry.given, event.retry_at, seconds)
+                    self.retries[event.task] = _set(entry, event.retry_at, seconds)
                 case e.TaskReopened():
                     self.retries.pop(event.task, None)
                 case e.TaskStarted():
                     yield from self._starts(entry, event)
                 case e.TaskWaiting(until=str(until)):
                     seconds = to_seconds(until) - to_seconds(event.at)
-                    self.waits[event.task] = _Set(entry.given, until, seconds, event.absolute)
+                    self.waits[event.task] = _set(entry, until, seconds, event.absolute)
                 case e.TaskCompleted() | e.TaskFailed() | e.TaskCancelled():
                     yield from self._ends(entry, event)
                 case _:
@@ -97,24 +98,29 @@ class _Stream:
             kind
         )
         if policy is not NO_POLICY and began is not None and seconds is not None:
-            timer = _Set(began.when, later(began.event.at, seconds), seconds)
+            due = later(began.event.at, seconds)
+            timer = _Set(began.when, began.recorded.version, due, seconds)
             yield from self._judge(timer, entry, f"the {kind} of {event.task}")
 
     def _judge(self, timer: _Set, entry: Entry, what: str) -> Iterator[str]:
         """By the wall clock where nobody has set it; else, within one engine, by the loop's."""
-        began, now = timer.began, entry.given
+        now = entry.given
         wall_early = to_seconds(timer.due) - to_seconds(entry.event.at) > ROUNDING
-        elapsed = now - began
+        elapsed = now - timer.began
         told = f"{what} came {elapsed:.3f} s after it was set for {timer.seconds:.3f} s"
         if not any(jump <= now for jump in self.world.jumps):
             if wall_early:
                 yield f"{told}, before {timer.due}"
             return
-        restarted = any(began < claim <= now for claim in self.claims)
+        restarted = any(timer.version < claim < entry.recorded.version for claim in self.claims)
         if timer.absolute or restarted or self.frozen:
             return
         if elapsed < timer.seconds - SLACK:
             yield f"{told}, by a clock that nobody can set"
+
+
+def _set(entry: Entry, due: str, seconds: float, absolute: bool = False) -> _Set:
+    return _Set(entry.given, entry.recorded.version, due, seconds, absolute)
 
 
 def _is_timer(timer: _Set, event: e.TaskCompleted) -> bool:
