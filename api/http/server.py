@@ -85,16 +85,22 @@ class Server:
         return self.held(caller) if seconds else nullcontext()
 
     @contextmanager
-    def stream(self, caller: Caller) -> Iterator[None]:
-        """Counts a stream, which ends with the server. Raises `TooManyStreams`."""
+    def stream(self, caller: Caller) -> Iterator[Callable[[], None]]:
+        """Counts a stream, which ends with the server: it is cancelled, unless it has said before,
+        by calling what this gives, that it ends by itself. Raises `TooManyStreams`.
+        """
         task = asyncio.current_task()
         assert task is not None
+
+        def ends() -> None:
+            self._open.discard(task)
+
         with self.held(caller):
             self._open.add(task)
             try:
-                yield
+                yield ends
             finally:
-                self._open.discard(task)
+                ends()
 
     @contextmanager
     def body(self, limit: asyncio.Timeout) -> Iterator[None]:

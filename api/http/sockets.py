@@ -1,6 +1,7 @@
 """The streams by WebSocket: the same events, in messages."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["streams"])
 
 
-async def _serve(socket: WebSocket, server: "Server", caller: Caller, lines: Lines) -> None:
+async def _serve(
+    socket: WebSocket, server: "Server", caller: Caller, lines: Lines, ends: Callable[[], None]
+) -> None:
     await socket.accept()
     gone = asyncio.ensure_future(_closed(socket))
     sending = asyncio.ensure_future(_push(socket, server, caller, lines))
@@ -36,6 +39,7 @@ async def _serve(socket: WebSocket, server: "Server", caller: Caller, lines: Lin
         with suppress(WebSocketDisconnect, RuntimeError):  # uvicorn may have closed it first
             await socket.close(1012, "the server ends; go on elsewhere, or later")
     finally:
+        ends()
         await stop(gone, sending)
 
 
@@ -86,8 +90,8 @@ async def _follow_by_socket(
         else:
             begin = begin_at(socket, after, await server.call(server.store.journal.position))
             lines = hub.everything(begin, visible=caller.may_see, topics=topics)
-        with server.stream(caller):
-            await _serve(socket, server, caller, lines)
+        with server.stream(caller) as ends:
+            await _serve(socket, server, caller, lines, ends)
     except ApflowError as error:
         if socket.application_state is WebSocketState.CONNECTING:
             raise  # it is refused by a problem document, as elsewhere

@@ -63,7 +63,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """See ASGI 3."""
-        with self._server.stream(self._caller):
+        with self._server.stream(self._caller) as ends:
             gone = asyncio.ensure_future(_gone(receive))
             sending = asyncio.ensure_future(self._send(scope, send))
             try:
@@ -76,6 +76,7 @@ class EventStream(Response):
                 await stop(sending)
                 await _end(scope, send, b"")
             finally:
+                ends()
                 await stop(gone, sending)
 
     async def _send(self, scope: ASGIScope, send: Send) -> None:

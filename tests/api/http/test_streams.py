@@ -16,6 +16,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from aipartnerupflow.api.http.access import Caller, Scope
+from aipartnerupflow.api.http.streams import EventStream, Lines
 from aipartnerupflow.api.wiring.serving import tokens_of
 from tests.support.places import until
 from tests.support.servers import (
@@ -440,3 +442,33 @@ def test_json_that_was_written_over_many_lines_comes_on_one(socket_server: Threa
     seen = until_settled(socket_server, f"/v1/trees/{id}/stream")
     assert [one.data for one in seen] == history(socket_server, id)
     assert seen[0].data["specs"][0]["inputs"] == {"value": [1, 2]}
+
+
+async def test_a_stream_whose_reader_has_gone_ends_in_order_while_the_server_ends(
+    place: Path,
+) -> None:
+    leaving, may_end = asyncio.Event(), asyncio.Event()
+
+    async def lines() -> Lines:
+        try:
+            await asyncio.Event().wait()
+            yield []
+        finally:
+            leaving.set()
+            await may_end.wait()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        pass
+
+    async with application(f"memory://{uuid4().hex}", place) as api:
+        stream = EventStream(api.server, Caller("ann", Scope.READ, "t"), lines())
+        serving = asyncio.ensure_future(stream({"type": "http"}, receive, send))
+        await leaving.wait()
+        api.server.stop()
+        await asyncio.sleep(0)
+        may_end.set()
+        await serving
+        assert api.server.streams == 0
