@@ -10,7 +10,7 @@ import zlib
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import httpcore
 import httpx
@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from ...domain.errors import TargetRefused
 from .guard import Guard, Unresolved
+from .pool import Pool
 from .quiet import hush
 from .turns import Turns
 from .unpacking import bounded
@@ -105,10 +106,7 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
     def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None, most: int = 100) -> None:
         context = tls or httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context, network_backend=GuardedBackend(guard), http1=True, http2=False,
-            max_connections=most, max_keepalive_connections=20, keepalive_expiry=5.0,
-        )  # fmt: skip
+        self._pool: Any = Pool(GuardedBackend(guard), context, most=most)
 
 
 def guarded_client(
