@@ -58,6 +58,12 @@ class Pool:
         response.stream = _Lent(self, response.stream, connection, request.url.origin)
         return response
 
+    async def __aenter__(self) -> "Pool":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
     async def aclose(self) -> None:
         """End all connections, those in use as well."""
         ended = [*self._used, *self._kept]
