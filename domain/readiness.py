@@ -204,7 +204,8 @@ def _child_ended(tree: Tree, parent: Task, child: Task) -> None:
     parent.open_children -= 1
     if not parent.is_group:
         return
-    _note_bad(parent, child)
+    if child.harm:
+        _note_bad(parent, child)
     if parent.open_children or parent.blocked or parent.is_over:
         return
     if parent.phase is not PENDING or not parent.needs:
@@ -212,7 +213,7 @@ def _child_ended(tree: Tree, parent: Task, child: Task) -> None:
 
 
 def _note_bad(group: Task, child: Task) -> None:
-    if child.harm and group.first_bad < 0:
+    if group.first_bad < 0:
         group.first_bad = child.n
     if child.harm == BY_FAILURE and group.first_failed < 0:
         group.first_failed = child.n

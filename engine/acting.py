@@ -47,12 +47,11 @@ class Acting:
     def call(self, turn: Turn) -> None:
         """Call the executors whose starts are durable."""
         engine = self._engine
-        for actor, call in turn.launches:
+        began, start = engine.supervisor.began, engine.backend.start
+        for actor, call, policy in turn.launches:
             if actor.driven:
-                task = actor.tree.task(call.task)
-                assert task is not None
-                engine.supervisor.began(actor, call, task.spec.policy)
-                engine.backend.start(call, self._report)
+                began(actor, call, policy)
+                start(call, self._report)
 
     def answer(self, turn: Turn, failures: Mapping[Actor, ApflowError]) -> None:
         """Answer who asked."""
@@ -71,7 +70,7 @@ class Acting:
             actor.committed()
         elif actor.driven:
             engine.starter.accepted(write.start)
-            turn.launches.append((actor, write.start.call))
+            turn.launches.append((actor, write.start.call, write.start.policy))
         else:
             engine.starter.refused(write.start)
         if actor.tree.cancels and actor.driven:

@@ -128,7 +128,7 @@ class Slowly:
                 return actor, None
             call = msgspec.structs.replace(ready.call, reattach=True)
             self._starter.activate(call, keys)
-            turn.launches.append((actor, call))
+            turn.launches.append((actor, call, task.spec.policy))
             return actor, None
 
         self._engine.post(decision)

@@ -56,7 +56,7 @@ class Starter:
         """The attempt is over: its slots are free."""
         key = (call.tree, call.task)
         active = self._active.get(key)
-        if active is not None and active.call.is_same(call):
+        if active is not None and (active.call is call or active.call.is_same(call)):
             del self._active[key]
             self._dispatch.free(active.keys)
 
@@ -88,12 +88,13 @@ class Starter:
 
     def offer(self, actors: Iterable[Actor]) -> None:
         """Queue up what has become ready."""
+        offer = self._dispatch.offer
         for actor in actors:
             tree = actor.tree
             if tree.fresh:
                 fresh, tree.fresh = tree.fresh, []
                 for n in fresh:
-                    self.offer_one(actor, n)
+                    offer(actor, n, tree.at_n(n).spec.priority)
 
     def offer_one(self, actor: Actor, n: int) -> None:
         """Queue up a task that may start now."""
@@ -163,7 +164,7 @@ class Starter:
         if actor.tree.due:
             turn.follow(actor)
         self.activate(call, keys)
-        turn.launches.append((actor, call))
+        turn.launches.append((actor, call, task.spec.policy))
 
     def activate(self, call: Call, keys: tuple[Key, ...]) -> None:
         """The attempt holds these slots until it has ended."""

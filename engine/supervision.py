@@ -32,9 +32,13 @@ class _Watched(Struct):
 
     actor: "Actor"
     call: Call
-    timers: list[asyncio.TimerHandle]
+    timers: tuple[asyncio.TimerHandle, ...] = ()
     ending: bool = False
     hurried: bool = False
+
+    def add(self, timer: asyncio.TimerHandle) -> None:
+        """It is cancelled when the attempt is over."""
+        self.timers = (*self.timers, timer)
 
 
 class Supervisor:
@@ -48,7 +52,7 @@ class Supervisor:
 
     def began(self, actor: "Actor", call: Call, policy: Policy) -> None:
         """The executor of ``call`` was called."""
-        watched = _Watched(actor, call, [])
+        watched = _Watched(actor, call)
         self._watched[call.tree, call.task] = watched
         if call.reattach:
             self.end_cancelled(actor)
@@ -61,7 +65,7 @@ class Supervisor:
         if policy.timeout is not None:
             text = f"the attempt took longer than {policy.timeout:g} s"
             error = _timeout("attempt_timeout", text)
-            watched.timers.append(loop.call_later(policy.timeout, self._end, watched, error))
+            watched.add(loop.call_later(policy.timeout, self._end, watched, error))
         if policy.heartbeat is not None:
             self._listen(watched, policy.heartbeat, loop.time())
 
@@ -69,7 +73,7 @@ class Supervisor:
         """The attempt is over."""
         key = (call.tree, call.task)
         watched = self._watched.get(key)
-        if watched is not None and watched.call.is_same(call):
+        if watched is not None and (watched.call is call or watched.call.is_same(call)):
             del self._watched[key]
             for timer in watched.timers:
                 timer.cancel()
@@ -96,7 +100,7 @@ class Supervisor:
             elif not watched.hurried:
                 watched.hurried = True
                 loop = self._engine.loop
-                watched.timers.append(loop.call_later(GRACE, self._end, watched, None))
+                watched.add(loop.call_later(GRACE, self._end, watched, None))
 
     def overdue(self, actor: "Actor", task: Task) -> None:
         """The deadline of a running task has passed, maybe while its start was being stored."""
@@ -118,8 +122,8 @@ class Supervisor:
             error = _timeout("heartbeat_timeout", f"no sign of life for {silence:g} s")
             self._end(watched, error)
         else:
-            watched.timers = [timer for timer in watched.timers if timer.when() > loop.time()]
-            watched.timers.append(loop.call_at(at, self._listen, watched, silence, heard))
+            watched.timers = tuple(t for t in watched.timers if t.when() > loop.time())
+            watched.add(loop.call_at(at, self._listen, watched, silence, heard))
 
     def _end(self, watched: _Watched, error: ErrorInfo | None, *, final: bool = False) -> None:
         if watched.ending or not watched.actor.driven:

@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 from ..domain import decide
 from ..domain.decide import Stamp
 from ..domain.events import AnyEvent
+from ..domain.specs import Policy
 from .actor import Actor
 from .dispatch import Entry, Key
 from .ports import Append, Call
@@ -45,6 +46,11 @@ class Provisional(Struct):
     stamp: Stamp
     facts: list[AnyEvent] = []
 
+    @property
+    def policy(self) -> Policy:
+        """That of its task."""
+        return self.actor.tree.at_n(self.entry[3]).spec.policy
+
     def to_append(self) -> Append:
         """The start, with those of the groups that begin with it."""
         tree = self.actor.tree
@@ -63,7 +69,7 @@ class Turn:
     def __init__(self, stamp: Stamp) -> None:
         self._stamp = stamp
         self.touched: dict[Actor, None] = {}
-        self.launches: list[tuple[Actor, Call]] = []
+        self.launches: list[tuple[Actor, Call, Policy]] = []
         self.provisional: dict[Actor, Provisional] = {}
         self.answers: list[Answer] = []
         self.payload = 0

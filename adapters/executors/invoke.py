@@ -31,7 +31,7 @@ async def invoke(
     context = Context(call, asyncio.get_running_loop(), vault, shared)
     attempt: Attempt | None = None
     try:
-        if not call.demo and names_in(call.inputs):
+        if call.inputs and not call.demo and names_in(call.inputs):
             inputs = await in_thread(partial(vault.fill, call.inputs))
             call = msgspec.structs.replace(call, inputs=inputs)
         entry = registry.entry(call.executor)
@@ -49,14 +49,14 @@ async def invoke(
             result = await executor.execute(call.inputs)
         else:
             result = await attempt.run()
-        outcome = outcome_of(result, call.accept, vault.scrubber)
+        outcome = outcome_of(result, call.accept, vault.used)
         if registry.post and type(outcome) is Returned:
             await registry.after(call, call.inputs, result, in_thread)
         return outcome
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and not task.cancelling():
-            return raised(error, vault.scrubber)  # its own doing, nobody asked for it
+            return raised(error, vault.used)  # its own doing, nobody asked for it
         context.cancelled = True
         if attempt is not None:
             await attempt.tell()
@@ -64,7 +64,7 @@ async def invoke(
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an executor is foreign code
         if attempt is None and isinstance(error, KeyError):
             return Raised(_not_found(registry, call.executor))
-        return raised(error, vault.scrubber)
+        return raised(error, vault.used)
 
 
 def _not_found(registry: Registry, id: str) -> ErrorInfo:

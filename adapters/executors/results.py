@@ -51,11 +51,10 @@ def outcome_of(
     That counts as success too where its status or exit code is one of ``accept``. Secrets are
     struck out by the ``scrubber`` before anything is cut.
     """
-    scrubber = scrubber or Scrubber()
     try:
         encoded = _encode(result)
     except Exception as error:  # noqa: BLE001 - asks foreign objects for their fields
-        why = _text(error, scrubber)
+        why = _text(error, scrubber or Scrubber())
         return _refused("result_not_json", f"the result is not JSON: {why}", "TypeError")
     fault = _unbearable(encoded)
     if fault is None and scrubber:
@@ -65,11 +64,17 @@ def outcome_of(
         return fault
     failed = isinstance(result, dict) and result.get("success") is False
     if failed and not (accept and _is_accepted(result, accept)):
-        return Raised(ErrorInfo(UNSUCCESSFUL, _reason(result, scrubber), detail=_detail(encoded)))
+        return Raised(
+            ErrorInfo(
+                UNSUCCESSFUL, _reason(result, scrubber or Scrubber()), detail=_detail(encoded)
+            )
+        )
     return Returned(Raw(encoded))
 
 
 def _unbearable(encoded: bytes) -> Raised | None:
+    if len(encoded) <= MAX_JSON_DEPTH:  # too short to be nested too deep
+        return None
     if len(encoded) > MAX_RESULT:
         message = f"the result has {len(encoded)} bytes of JSON, at most {MAX_RESULT} are kept"
         return _refused("result_too_large", message, "ValueError")

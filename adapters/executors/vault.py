@@ -11,12 +11,24 @@ from .secrets import Secrets, SecretText, filled
 class Vault:
     """What an attempt may have. Belongs to it alone."""
 
-    __slots__ = ("_call", "_secrets", "scrubber")
+    __slots__ = ("_call", "_scrubber", "_secrets")
 
     def __init__(self, secrets: Secrets, call: Call) -> None:
         self._secrets = secrets
         self._call = call
-        self.scrubber = Scrubber()
+        self._scrubber: Scrubber | None = None
+
+    @property
+    def scrubber(self) -> Scrubber:
+        """Strikes out all that was fetched."""
+        if self._scrubber is None:
+            self._scrubber = Scrubber()
+        return self._scrubber
+
+    @property
+    def used(self) -> Scrubber | None:
+        """The same; None where there is nothing to strike out, as most often."""
+        return self._scrubber
 
     def get(self, name: str) -> SecretText:
         """A secret for this attempt's executor and owner. Blocking. Raises `InvalidInput`."""

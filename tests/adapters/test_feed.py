@@ -259,7 +259,7 @@ async def test_a_letter_that_comes_while_nobody_waits_is_told_to_each_loop() -> 
 
 WRITE = """
 import sys
-from aipartnerupflow.adapters.journal.postgres import open_postgres
+from aipartnerupflow.adapters.journal.postgres.recorder import open_postgres
 from tests.support.facts import new
 journal, _ = open_postgres(sys.argv[1])
 print("ready", flush=True)

@@ -30,7 +30,7 @@ from tests.support.proxies import proxy
 HOLD = """
 import sys, time
 from pathlib import Path
-from aipartnerupflow.adapters.journal.postgres import open_postgres
+from aipartnerupflow.adapters.journal.postgres.recorder import open_postgres
 from aipartnerupflow.adapters.journal.postgres.leases import PostgresLeases
 from aipartnerupflow.adapters.liveness import FileLiveness, ProcessLiveness
 kind, where = sys.argv[1:]
