@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
         _restore(os.environ, ctype)
         if memory:
             _bound(int(memory))
-        os.execvp(argv[0], argv)
+        os.execvp(argv[0], argv)  # nosec B606
     except (OSError, ValueError) as error:
         os.write(int(line), str(getattr(error, "errno", None) or 22).encode())
         os._exit(NOT_STARTED)
