@@ -175,7 +175,9 @@ async def test_a_signal_is_checked_kept_and_counted_once(db: Session) -> None:
         with pytest.raises(InvalidInput, match="signals are: paid"):
             await handle.signal("s")
         first = await handle.signal("paid", {"amount": 5}, id="invoice-7")
-        assert await handle.signal("paid", {"amount": 6}, id="invoice-7") >= first
+        assert await handle.signal("paid", {"amount": 5}, id="invoice-7") >= first
+        with pytest.raises(InvalidInput, match="another name or payload"):
+            await handle.signal("paid", {"amount": 6}, id="invoice-7")
         assert await soon(handle.settled()) == "completed"
         assert (await handle.task("s")).result == {"amount": 5}
         assert topics(db, "r").count("signal.received") == 1
