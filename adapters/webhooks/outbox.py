@@ -6,7 +6,7 @@ and finds it by that request.
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -47,7 +47,7 @@ class Registered(Struct, frozen=True):
     hook: Hook
     seen: int
     attempts: int
-    state: str
+    state: Literal["open", "done", "failed"]
     problem: str
 
 

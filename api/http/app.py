@@ -11,7 +11,19 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..rpc import routes as rpc
-from . import answers, commands, docs, events, schemas, sockets, streams, system, tasks, trees
+from . import (
+    answers,
+    commands,
+    docs,
+    events,
+    schemas,
+    sockets,
+    streams,
+    system,
+    tasks,
+    trees,
+    webhooks,
+)
 from .access import Needs
 from .boundary import Boundary
 from .server import Server
@@ -45,7 +57,7 @@ def create_app(opening: Opening, *, hosts: Collection[str]) -> FastAPI:
     )  # fmt: skip
     app.state.public = PUBLIC
     answers.install(app)
-    for module in (trees, tasks, events, streams, sockets, commands, system, rpc, docs):
+    for module in (trees, tasks, events, streams, sockets, commands, webhooks, system, rpc, docs):
         app.router.routes.extend(module.router.routes)  # as they are, so that all can be looked at
     schemas.describe(app)
     require_scopes(app.routes)

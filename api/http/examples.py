@@ -31,6 +31,10 @@ _EVENT: Final[Mapping[str, Any]] = {
 _WHY: Final[Mapping[str, Any]] = {
     "task_id": _TASK_ID, "key": "report", "status": "pending", "reason": "dependency", "on": "cpu",
 }  # fmt: skip
+_WEBHOOK: Final = {
+    "id": "6f1b2c", "origin": "https://hooks.example.com", "events": ["tree.settled"],
+    "state": "open", "told_version": 0, "attempts": 2, "problem": "it answered 503",
+}  # fmt: skip
 _EXECUTOR: Final[Mapping[str, Any]] = {
     "id": "system_info_executor", "name": "System Info Executor",
     "description": "Reads figures of this machine", "module": "", "built_in": True,
@@ -51,6 +55,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "EventPage": {"items": [_EVENT], "next": None},
     "WhyPage": {"items": [_WHY], "next": None},
     "ExecutorPage": {"items": [_EXECUTOR], "next": None},
+    "WebhookPage": {"items": [_WEBHOOK], "next": None},
     "Submitted": {
         "id": _TREE_ID, "name": "report", "version": 2, "draft": False, "user_id": "ann",
         "created_at": _AT, "tasks": {"report": _TREE_ID, "cpu": _TASK_ID},

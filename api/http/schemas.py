@@ -15,7 +15,7 @@ from ..problems import Problem
 from ..submitting import Submitted
 from ..webhooks import WrittenHook
 from ..wiring import ExecutorInfo
-from . import commands
+from . import commands, webhooks
 from .examples import EXAMPLES, LINKS
 
 TITLE: Final = "aipartnerupflow"
@@ -173,6 +173,7 @@ _WRITTEN: Final[dict[str, Any]] = {
     "EventPage": _page("Event"),
     "WhyPage": _page("Why"),
     "ExecutorPage": _page("Executor"),
+    "WebhookPage": _page("WebhookState"),
 }
 
 
@@ -197,7 +198,7 @@ def components() -> dict[str, Any]:
     kinds = (
         TreeDocument, TaskDocument, TaskInFull, Submitted, Problem, ExecutorInfo, _NewTask,
         WrittenHook, commands.Start, commands.Reason, commands.Rerun, commands.Signal,
-        commands.Accepted,
+        commands.Accepted, webhooks.WebhookState,
     )  # fmt: skip
     _, made = msgspec.json.schema_components(kinds, ref_template=_REF)
     found = {_NAMES.get(name, name): _renamed(schema) for name, schema in made.items()}

@@ -8,6 +8,7 @@ from ...adapters.journal.side import MemorySide, PostgresSide, Side, SQLiteSide
 from ...adapters.journal.tokens import Token as Token
 from ...adapters.journal.tokens import Tokens as Tokens
 from ...adapters.webhooks.outbox import Outbox as Outbox
+from ...adapters.webhooks.outbox import Registered as Registered
 
 if TYPE_CHECKING:
     from ..stores import Store

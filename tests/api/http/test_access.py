@@ -41,7 +41,8 @@ MATRIX = {
     "all_by_socket": "read", "start_tree": "submit", "cancel_tree": "operate",
     "pause_tree": "operate", "unpause_tree": "operate", "rerun_tree": "operate",
     "signal_tree": "operate", "cancel_task": "operate", "rerun_task": "operate",
-    "get_command": "read", "metrics": "read", "list_executors": "read", "get_executor": "read",
+    "get_command": "read", "list_webhooks": "read", "metrics": "read",
+    "list_executors": "read", "get_executor": "read",
     "rpc_tasks": "read", "rpc_system": "read", "rpc_root": "read", "rpc_methods": "read",
 }  # fmt: skip
 RPC_MATRIX = {

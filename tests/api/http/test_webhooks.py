@@ -159,6 +159,36 @@ async def test_a_receiver_that_fails_is_told_again_over_a_restart(
     assert len({request.headers["x-apflow-delivery"] for request in server.requests}) == 1
 
 
+async def test_how_they_stand_can_be_seen_without_what_may_be_secret(
+    each_url: str, place: Path
+) -> None:
+    def answer(request: Request) -> Reply:
+        return Reply(503 if request.path.startswith("/busy") else 204)
+
+    with receiver(answer) as server:
+        async with serving(each_url, place) as api:
+            hooks = [
+                {"url": f"{server.url}/fine/T0KEN?k=S3CRET", "headers": {"X-Key": "CREDENTIAL"}},
+                {"url": f"{server.url}/busy", "events": ["tree.settled"]},
+            ]
+            id = await submitted(api, {"tasks": tree("a"), "webhooks": hooks})
+            await until(lambda: "done" in {each.state for each in outbox_of(api.store).of(id)})
+            await until(lambda: any(each.attempts for each in outbox_of(api.store).of(id)))
+            answered = await api.admin.get(f"/v1/trees/{id}/webhooks")
+            version = (await api.admin.get(f"/v1/trees/{id}")).json()["version"]
+    fine, busy = sorted(answered.json()["items"], key=lambda each: len(each["events"]))
+    origin = str(server.url).rstrip("/")
+    assert fine == {
+        "id": fine["id"], "origin": origin, "events": [], "state": "done",
+        "told_version": version, "attempts": 0, "problem": None,
+    }  # fmt: skip
+    assert (busy["state"], busy["events"], busy["told_version"]) == (
+        "open", ["tree.settled"], 0,
+    )  # fmt: skip
+    assert "503" in busy["problem"]
+    assert not any(word in answered.text for word in ("T0KEN", "S3CRET", "CREDENTIAL", "busy"))
+
+
 async def test_two_servers_on_one_store_tell_each_event_once(each_url: str, place: Path) -> None:
     """One of them has no engine: it delivers all the same."""
     with receiver() as server:
