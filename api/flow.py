@@ -21,7 +21,7 @@ from .library.nodes import Task, tasks_of
 from .library.sessions import create_session
 from .steering import command_of, plan, steer, why
 from .stores import Store
-from .submitting import Written, options, parse
+from .submitting import HOOKS_NEED_A_SERVER, Written, options, parse
 from .wiring import timeline
 
 Spec = TreeBuilder | Sequence[Mapping[str, Any]] | Mapping[str, Any] | bytes | str
@@ -200,10 +200,12 @@ class Flow:
         name: str | None = None,
         user_id: str | None = None,
         limit: int | None = None,
+        demo: bool = False,
     ) -> TreeHandle:
         """Create a tree and start it; returns once that is durable.
 
-        ``limit`` caps how many of its tasks run at once. Raises `InvalidInput`, or `InvalidGraph`
+        ``limit`` caps how many of its tasks run at once. With ``demo`` executors give results for
+        show instead of working. Raises `InvalidInput`, or `InvalidGraph`
         with all faults, an executor that is not registered here among them.
         """
         engine = self._running()
@@ -214,7 +216,7 @@ class Flow:
             intake.specs,
             name or written.name or root,
             _owner(user_id, intake.owner),
-            options(written.limit if limit is None else limit),
+            options(written.limit if limit is None else limit, demo or written.demo),
         )
         actor = await create(engine, new, self.store.new_id)
         return TreeHandle(self.store, actor.tree.id, actor)
@@ -231,10 +233,9 @@ def _written(spec: Spec) -> Written:
     text = spec if isinstance(spec, bytes | str) else as_json(spec, "the tree")
     written = parse(text.encode() if isinstance(text, str) else text)
     if written.webhooks:
-        raise InvalidInput(
-            "webhooks are delivered by a server, and here is none. Leave them out, or give the "
-            "tree to one: `apflow serve`, then `apflow submit`."
-        )
+        raise InvalidInput(HOOKS_NEED_A_SERVER)
+    if not written.start:
+        raise InvalidInput('it says "start": false, but submit starts what it creates')
     return written
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -40,6 +40,12 @@ LARGE = 64 * 1024
 HOOKS_BYTES = 256 * 1024
 """Bytes of the webhooks that are written with a tree."""
 CREATING = ("tree.created", "tasks.added", "tree.submitted")
+
+
+HOOKS_NEED_A_SERVER: Final = (
+    "webhooks are delivered by a server, and here is none. Leave them out, or give the tree to "
+    "one: `apflow serve`, then `apflow submit`."
+)
 
 
 class Written(Struct, forbid_unknown_fields=True):

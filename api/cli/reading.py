@@ -15,13 +15,14 @@ from ...domain.errors import InvalidGraph, InvalidInput
 from ...domain.intake import NewId, read
 from ...domain.specs import TreeOptions
 from ...engine.lifecycle import NewTree
+from ..submitting import HOOKS_NEED_A_SERVER
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 STDIN: Final = "-"
 
 _BOM = b"\xef\xbb\xbf"
 _BYTE = re.compile(r" \(byte (\d+)\)$")
-_FIELDS: Final = ("name", "tasks", "limit", "start")
+_FIELDS: Final = ("name", "tasks", "limit", "start", "demo")
 
 
 class Wrapped(Struct):
@@ -31,6 +32,7 @@ class Wrapped(Struct):
     name: str | None = None
     limit: int | None = None
     start: bool = True
+    demo: bool = False
 
 
 def read_tree(file: str, new_id: NewId, registered: Registered | None = None) -> NewTree:
@@ -46,7 +48,7 @@ def read_tree(file: str, new_id: NewId, registered: Registered | None = None) ->
         raise
     root = next((spec.name for spec in intake.specs if spec.parent is None), "")
     name = wrapped.name if wrapped is not None and wrapped.name else root
-    options = TreeOptions(limit=wrapped.limit) if wrapped is not None else TreeOptions()
+    options = TreeOptions(wrapped.limit, wrapped.demo) if wrapped is not None else TreeOptions()
     return NewTree(intake.specs, name, intake.owner, options)
 
 
@@ -111,6 +113,8 @@ def _shape() -> str:
 
 def _checked(wrapped: Wrapped, fields: dict[str, Raw], what: str) -> Wrapped:
     for name in fields:
+        if name == "webhooks":
+            raise InvalidInput(f"{what}: {HOOKS_NEED_A_SERVER}")
         if name not in _FIELDS:
             close = get_close_matches(name, _FIELDS, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(_FIELDS)}."

@@ -46,7 +46,7 @@ _ADVICE = {
     "register_extension": "register executors with @executor_register()",
     "ConfigManager": "settings come from the environment, apflow.toml and the user's settings file",
     "get_config_manager": "settings come from the environment, apflow.toml and the user's file",
-    "set_demo_sleep_scale": "not built: there is no demo mode for executors in this version",
+    "set_demo_sleep_scale": "set APFLOW_DEMO_SLEEP_SCALE, or demo_sleep_scale in apflow.toml",
     "SessionLimitExceeded": "sessions are handles on one open store and have no limit",
     "BusinessError": "catch ApflowError, or what fits of those in " + _ERRORS,
     "ValidationError": f"catch InvalidInput and InvalidGraph, both in {_ERRORS}",
@@ -63,21 +63,21 @@ _ADVICE = {
     "cli": "use the command apflow, or python -m aipartnerupflow",
 }
 
-_NO_SERVER = "there is no server in this version; run trees with `apflow run`, or in a Flow"
+_SERVER = "the server is the command `apflow serve`; what asks it is aipartnerupflow.Client"
 _MODULES = {
     "core": "import names from aipartnerupflow itself, as in `from aipartnerupflow import "
     f"TaskManager`, and errors from {_ERRORS}",
     "extensions": _ADVICE["extensions"],
     "cli": _ADVICE["cli"],
-    "api.a2a": _NO_SERVER,
-    "api.app": _NO_SERVER,
-    "api.docs": _NO_SERVER,
-    "api.extensions": _NO_SERVER,
-    "api.main": _NO_SERVER,
-    "api.mcp": _NO_SERVER,
-    "api.middleware": _NO_SERVER,
-    "api.protocols": _NO_SERVER,
-    "api.routes": _NO_SERVER,
+    "api.a2a": "not built: there is no A2A server in this version; " + _SERVER,
+    "api.app": _SERVER,
+    "api.docs": _SERVER,
+    "api.extensions": _SERVER,
+    "api.main": _SERVER,
+    "api.mcp": "not built: there is no MCP server in this version; " + _SERVER,
+    "api.middleware": _SERVER,
+    "api.protocols": _SERVER,
+    "api.routes": _SERVER,
 }
 
 _MANAGER = {
@@ -85,8 +85,7 @@ _MANAGER = {
     "post_hooks": "register hooks with @register_post_hook",
     "executor_instances": "executors are made anew for each attempt; register their classes with "
     "@executor_register()",
-    "use_demo": "there is no demo mode; register an executor that returns samples, or a pre_hook "
-    "that returns a result in its place",
+    "use_demo": "submit the tree for show: `await flow.submit(tasks, demo=True)` in a Flow",
 }
 
 _AT_CREATION = (
@@ -116,7 +115,7 @@ _MEMBERS = {
         "mark_scheduled_task_running": _NO_SCHEDULER,
         "complete_scheduled_run": _NO_SCHEDULER,
         "initialize_schedule": _NO_SCHEDULER,
-        "reset_task_tree_for_reexecution": "what ran is history: create the tree again and run it",
+        "reset_task_tree_for_reexecution": 'use `await flow.tree(id).rerun("all")` in a Flow',
         "get_task_tree_for_api": "use (await build_task_tree(task_id)).output()",
         "count_tasks_by_status": "count what query_tasks(status=…) gives, page by page",
         "db": "the session is TaskManager.db",

@@ -96,6 +96,7 @@ async def test_the_name_the_owner_and_the_limit_may_be_given_beside_the_tree(db:
         ("null", "a tree is an array of tasks"),
         (b"[1", "a tree is an array of tasks"),
         ({"tasks": ARRAY, "lmit": 3}, "unknown field `lmit`"),
+        ({"tasks": ARRAY, "start": False}, "submit starts what it creates"),
         ({"tasks": ARRAY, "limit": 0}, "limit is how many tasks of the tree may run at once"),
         ([{"name": "give", "inputs": {"x": object()}}], "the tree is not JSON"),
         ([{"name": "give", "user_id": "you"}], "another user_id than submit was given"),
@@ -169,6 +170,16 @@ async def test_a_failed_tree_is_an_answer_not_an_error(db: Session) -> None:
         tree = await flow.submit([{"id": "a", "name": "broken"}])
         assert await tree.settled() == "failed"
         assert (await tree.task("a")).error == "it broke"
+
+
+@pytest.mark.parametrize("said", ["in the call", "in the tree"])
+async def test_a_tree_for_show_runs_nothing(said: str, db: Session) -> None:
+    spec = {"tasks": [{"name": "broken"}], "demo": said == "in the tree"}
+    async with Flow(db.store.url) as flow:
+        tree = await flow.submit(spec, demo=said == "in the call")
+        assert await tree.settled() == "completed"
+        (shown,) = await tree.tasks()
+    assert shown.result["demo_mode"] is True
 
 
 async def test_a_limit_of_one_runs_one_after_the_other_by_priority(db: Session) -> None:

@@ -56,6 +56,13 @@ def test_a_tree_in_any_of_its_forms_is_run(
     assert {task["status"] for task in done.document["tasks"]} == {"completed"}
 
 
+def test_a_tree_for_show_runs_nothing(jobs: Path, apflow: Apflow) -> None:
+    shown = write_tree(jobs, {"tasks": [{"name": "fail"}], "demo": True})
+    done = apflow("run", shown, *IMPORT, "--json")
+    assert (done.code, done.document["status"]) == (0, "completed")
+    assert done.document["tasks"][0]["result"]["demo_mode"] is True
+
+
 def test_the_tree_is_read_from_stdin_where_the_file_is_a_dash(
     apflow: Apflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +185,7 @@ def test_unknown_executors_refuse_the_tree_all_at_once(jobs: Path, apflow: Apflo
         (b'{"tasks": [], "limit": 0}', "1 or more"),
         (b'{"tasks": [], "limit": "many"}', "holds no tree"),
         (b'{"tasks": [], "start": false}', "run starts what it creates"),
+        (b'{"tasks": [], "webhooks": []}', "`apflow serve`, then `apflow submit`"),
     ],
 )
 def test_what_is_no_tree_is_told_where(

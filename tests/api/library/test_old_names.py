@@ -81,8 +81,8 @@ def test_an_old_module_answers_with_advice(name: str) -> None:
         ("from aipartnerupflow import core", "import its names from aipartnerupflow"),
         ("import aipartnerupflow.extensions.stdio", "@executor_register"),
         ("from aipartnerupflow.cli.main import app", "the command apflow"),
-        ("from aipartnerupflow.api.main import main", "no server in this version"),
-        ("from aipartnerupflow.api import main", "no server in this version"),
+        ("from aipartnerupflow.api.main import main", "apflow serve"),
+        ("from aipartnerupflow.api import main", "apflow serve"),
     ],
 )
 def test_the_advice_survives_every_way_to_import(statement: str, advice: str) -> None:
@@ -121,7 +121,7 @@ def test_an_old_member_answers_with_advice_and_is_not_there(kind: str) -> None:
     ("kind", "name", "advice"),
     [
         ("TaskManager", "execute_after_task", "distribute_task_tree"),
-        ("TaskManager", "use_demo", "no demo mode"),
+        ("TaskManager", "use_demo", "demo=True"),
         ("TaskRepository", "update_task_status", "cannot be set"),
         ("TaskRepository", "update_task_inputs", "register_pre_hook"),
         ("TaskRepository", "get_due_scheduled_tasks", "no scheduler"),
