@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from ...domain.errors import ApflowError, InvalidInput
 from ..http.access import Caller, Needs, Scope
-from ..http.answers import Json
+from ..http.answers import Json, log, trace_of
 from ..http.bodies import json_body
 from ..http.boundary import MAX_TREE
 from ..http.parameters import Prefer, described
@@ -33,6 +33,7 @@ LARGE: Final = frozenset({"/tasks", "/"})
 """Paths whose bodies may be as large as a tree."""
 FEW: Final = 64 * 1024
 """Bytes that are read in the loop's own thread."""
+DEFECT: Final = "a defect of this server; its log has more under"
 MAX_ANSWERS: Final = 16 << 20
 """Bytes of answers in a batch, behind which nothing more is carried out that is answered."""
 
@@ -94,7 +95,7 @@ async def serve(request: Request, caller: Caller, face: Face, prefer: str | None
         return Json(failure(NULL, error))
     wait = wait_of(prefer)
     with server.waiting(caller, wait):
-        found = await _answers(server, caller, face, received, wait)
+        found = await _answers(server, caller, face, received, wait, trace_of(request))
     if isinstance(found, Response):
         return found
     if not found:
@@ -103,7 +104,7 @@ async def serve(request: Request, caller: Caller, face: Face, prefer: str | None
 
 
 async def _answers(
-    server: "Server", caller: Caller, face: Face, received: Received, wait: float
+    server: "Server", caller: Caller, face: Face, received: Received, wait: float, trace: str
 ) -> Response | list[Raw]:
     """In the order asked; or a stream."""
     until = asyncio.get_running_loop().time() + wait
@@ -114,7 +115,9 @@ async def _answers(
             found.append(_left_out(item))
             continue
         alone = not received.is_batch
-        answer = await _answer(server, caller, face, item, until, alone=alone, spent=spent)
+        answer = await _answer(
+            server, caller, face, item, until, trace, alone=alone, spent=spent
+        )  # fmt: skip
         if isinstance(answer, Response):
             return answer
         if answer is not None:
@@ -147,11 +150,12 @@ async def _answer(
     face: Face,
     item: Asked | Invalid,
     until: float,
+    trace: str,
     *,
     alone: bool,
     spent: Spent,
 ) -> Response | Raw | None:
-    """JSON, or a stream; None for a notification."""
+    """JSON, or a stream; None for a notification. A defect fails this call, not its batch."""
     if isinstance(item, Invalid):
         return Raw(encoded(failure(item.id, item.error)))
     id = NULL if isinstance(item.id, UnsetType) else item.id
@@ -161,10 +165,13 @@ async def _answer(
         method = face.find(item.method)
         call.require(method.scope)
         value = await method.perform(call)
+        answer = b"" if isinstance(value, Followed) else encoded(result(id, value))
     except ApflowError as error:
-        answer = failure(id, told(error))
+        answer = encoded(failure(id, told(error)))
+    except Exception:  # noqa: BLE001 - others of the batch are carried out, and to be answered
+        log.exception("JSON-RPC %s failed (trace %s)", item.method, trace)
+        answer = encoded(failure(id, RpcError.of(Code.INTERNAL_ERROR, "", f"{DEFECT} {trace}")))
     else:
         if isinstance(value, Followed):
             return stream(server, caller, id, value)
-        answer = result(id, value)
-    return None if item.is_notification else Raw(encoded(answer))
+    return None if item.is_notification else Raw(answer)

@@ -16,6 +16,8 @@ STREAMS: Final = ["stream_tree", "stream_all"]
 """Not asked for: they do not end."""
 WAITS: Final = frozenset({"wait", "prefer"})
 """Left out of requests: they would take up to a minute each."""
+INTERNAL_ERROR: Final = b'"code":-32603'
+"""What JSON-RPC answers, with status 200, where the server has a defect."""
 ACCEPTED: Final = ["2xx", "3xx", "401", "403", "404", "409", "412", "413", "415", "422"]
 """What a request may come to that fits its schema: a graph may have faults that no schema tells."""
 
@@ -69,8 +71,13 @@ def _count(event: events.ScenarioFinished, tally: Tally, by_whom: str) -> None:
     if event.phase is PhaseName.STATEFUL_TESTING:
         tally.add(f"of them in sequences by {by_whom}", len(recorder.interactions))
     for interaction in recorder.interactions.values():
-        if interaction.response is not None and interaction.response.status_code < 300:
+        response = interaction.response
+        if response is not None and response.status_code < 300:
             tally.add(f"carried out for {by_whom}")
+        if response is not None and INTERNAL_ERROR in response.content:
+            tally.violated(
+                [f"a defect behind {interaction.request.uri}: {response.content!r:.500}"]
+            )
     tally.violated(_faults(recorder))
 
 

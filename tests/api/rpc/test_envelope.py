@@ -112,6 +112,27 @@ async def test_a_batch_is_answered_in_its_order_without_its_notifications(rpc: R
     assert (unknown["id"], unknown["error"]["code"]) == (None, Code.METHOD_NOT_FOUND)
 
 
+async def test_a_defect_fails_one_call_of_a_batch_and_is_told_without_its_inside(
+    rpc: Rpc, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("canary-of-the-inside")
+
+    monkeypatch.setattr("aipartnerupflow.api.rpc.system.reasons_against", broken)
+    made = {"jsonrpc": "2.0", "id": 1, "method": "tasks.create", "params": {"name": "x"}}
+    failing = {"jsonrpc": "2.0", "id": 2, "method": "system.health"}
+    counting = {"jsonrpc": "2.0", "id": 3, "method": "tasks.count"}
+    answer = await rpc.client.post("/", json=[made, failing, counting])
+    assert answer.status_code == 200
+    created, defect, counted = answer.json()
+    assert created["result"]["name"] == "x"
+    assert counted["result"]["total"] == 1
+    assert (defect["id"], defect["error"]["code"]) == (2, Code.INTERNAL_ERROR)
+    assert "canary" not in answer.text
+    assert defect["error"]["data"][0]["reason"].rpartition(" ")[2] in caplog.text
+    assert "canary-of-the-inside" in caplog.text
+
+
 async def test_a_batch_of_notifications_has_no_answer(rpc: Rpc) -> None:
     answer = await rpc.post([{"jsonrpc": "2.0", "method": "tasks.count"}] * 3)
     assert (answer.status_code, answer.content) == (204, b"")
