@@ -139,7 +139,7 @@ class Task(Struct, gc=False):
 
 
 class Tree:
-    """The fold of one stream. Read it freely; only `evolve` writes.
+    """The fold of one stream. Read it freely; only `evolve` writes, and who looks up ``listeners``.
 
     ``ready`` holds the tasks that could start now, in the order in which they became ready;
     ``delayed`` those whose next attempt has its time; ``fresh`` and ``armed`` what became ready or
@@ -149,16 +149,17 @@ class Tree:
     ``cancels`` running tasks that are to end, with the reason; ``orphans`` those that began
     under a former engine; ``blobs`` counts the large results; ``open`` the tasks that have not
     ended. ``signals`` are those that nobody waited for yet: (id, payload) by name;
-    ``signal_ids`` have the mark of each that ever came. ``keyed`` and ``timed``: some task has a
+    ``signal_ids`` have the mark of each that ever came; ``listeners`` the tasks that wait for each
+    name, from when a signal first asks for them. ``keyed`` and ``timed``: some task has a
     concurrency key, a deadline.
     """
 
     __slots__ = (
         "adopted_into", "armed", "at", "blobs", "cancelled", "cancelling", "cancels", "deadlines",
         "delayed", "due", "engine", "epoch", "executors", "failed", "fresh", "id", "index", "keyed",
-        "keys", "name", "open", "options", "orphans", "owner", "paused", "ready", "refused",
-        "released", "running", "settled", "signal_ids", "signals", "submitted", "tasks", "timed",
-        "uid", "version", "waiting",
+        "keys", "listeners", "name", "open", "options", "orphans", "owner", "paused", "ready",
+        "refused", "released", "running", "settled", "signal_ids", "signals", "submitted", "tasks",
+        "timed", "uid", "version", "waiting",
     )  # fmt: skip
 
     def __init__(self, id: str) -> None:
@@ -195,6 +196,7 @@ class Tree:
         self.orphans: dict[int, None] = {}
         self.signals: dict[str, list[tuple[str, Raw]]] = {}
         self.signal_ids: dict[str, bytes] = {}
+        self.listeners: dict[str, list[int]] | None = None
         self.open = 0
         self.failed = 0
         self.cancelled = 0

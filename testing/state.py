@@ -7,6 +7,8 @@ from ..domain.tree import Task, Tree
 
 LIVE_ONLY = frozenset({"fresh"})
 """What an engine empties as it goes, so that a replay cannot have it."""
+_LOOKED_UP = frozenset({"listeners"})
+"""What follows from the rest, and is there from when it is first asked for."""
 
 
 def differences(one: Tree, other: Tree, *, ignore: Collection[str] = LIVE_ONLY) -> list[str]:
@@ -17,7 +19,7 @@ def differences(one: Tree, other: Tree, *, ignore: Collection[str] = LIVE_ONLY) 
     found: list[str] = []
     for name in Tree.__slots__:
         left, right = getattr(one, name), getattr(other, name)
-        if name in ignore or _same(left, right):
+        if name in ignore or name in _LOOKED_UP or _same(left, right):
             continue
         if name == "tasks" and len(left) == len(right):
             found.extend(_between_tasks(left, right))

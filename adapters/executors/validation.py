@@ -7,6 +7,7 @@ it is always given an empty one.
 import json
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
+from difflib import get_close_matches
 from itertools import islice
 from math import inf
 from time import thread_time
@@ -18,6 +19,7 @@ from jsonschema.validators import extend, validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from ...domain.wording import quoted
 from .schemas import Check, pointer
 from .task_schema import DRAFT_7, dialect
 
@@ -92,7 +94,20 @@ def _rule(error: ValidationError) -> str:
     if keyword == "required" and isinstance(wanted, list) and isinstance(error.instance, dict):
         wanted = [name for name in wanted if name not in error.instance]
     shown = json.dumps(wanted, ensure_ascii=False)
-    return f"{keyword} {shown}" if len(shown) <= MAX_RULE else keyword
+    rule = f"{keyword} {shown}" if len(shown) <= MAX_RULE else keyword
+    return rule + _unknown(error) if keyword == "additionalProperties" else rule
+
+
+def _unknown(error: ValidationError) -> str:
+    """Which property is one too many, and which one may have been meant."""
+    schema, given = error.schema, error.instance
+    if not isinstance(schema, dict) or not isinstance(given, dict) or "patternProperties" in schema:
+        return ""
+    known = list(schema.get("properties", {}))
+    name = next((name for name in given if name not in known), "")
+    close = get_close_matches(name[:MAX_RULE], known, n=1)
+    hint = f", did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+    return f": {quoted(name)} is unknown{hint if known and len(hint) <= 2 * MAX_RULE else ''}"
 
 
 def _bounded(base: Any) -> Any:

@@ -91,11 +91,11 @@ def signal(
     received = e.SignalReceived(
         at=stamp.at, by=stamp.by, cause=stamp.cause, id=id, name=name, payload=payload or UNSET
     )
-    for n in tree.waiting:
-        task = tree.at_n(n)
-        if isinstance(task.phase, Waiting) and task.phase.signal == name:
-            return [received, _completed(task, task.attempt, payload or NULL, stamp)]
-    return [received]
+    waiting = [n for n in _listeners(tree, signals).get(name, ()) if n in tree.waiting]
+    if not waiting:
+        return [received]
+    task = tree.at_n(min(waiting, key=tree.waiting.__getitem__))
+    return [received, _completed(task, task.attempt, payload or NULL, stamp)]
 
 
 def require_signal(tree: Tree, name: str, signals: set[int]) -> list[Task]:
@@ -104,19 +104,28 @@ def require_signal(tree: Tree, name: str, signals: set[int]) -> list[Task]:
         raise InvalidTransition(f"tree {tree.id} is a draft: nothing of it waits")
     if tree.settled:
         raise InvalidTransition(f"tree {tree.id} has settled ({tree.settled}): nothing waits")
-    wanted = [task for task in tree.live() if task.kind in signals]
-    meant = [task for task in wanted if signal_name(task.spec) == name]
-    if not meant:
-        names = ", ".join(sorted({signal_name(task.spec) for task in wanted})) or "none"
+    listeners = _listeners(tree, signals)
+    if name not in listeners:
+        names = ", ".join(sorted(listeners)) or "none"
         raise InvalidInput(
             f"no task of tree {tree.id} waits for {quoted(name)}; signals are: {names}"
         )
-    open_tasks = [task for task in meant if not task.is_over]
+    open_tasks = [task for n in listeners[name] if not (task := tree.at_n(n)).is_over]
     if not open_tasks:
         raise InvalidTransition(
             f"all tasks that wait for {quoted(name)} in tree {tree.id} have ended"
         )
     return open_tasks
+
+
+def _listeners(tree: Tree, signals: set[int]) -> dict[str, list[int]]:
+    """Which tasks are for which signal: the same for good, so it is looked up once a tree."""
+    if tree.listeners is None:
+        tree.listeners = {}
+        for task in tree.live():
+            if task.kind in signals:
+                tree.listeners.setdefault(signal_name(task.spec), []).append(task.n)
+    return tree.listeners
 
 
 def time_is_up(

@@ -12,6 +12,7 @@ import pytest
 from msgspec import Raw
 
 from aipartnerupflow.adapters.executors import BaseTask, Registry, schema_faults
+from aipartnerupflow.adapters.executors.schemas import check_of
 from tests.adapters.executors.calls import raw
 
 
@@ -74,8 +75,30 @@ def test_violations_name_place_and_rule_and_never_the_value(registry: Registry) 
         "/who~1what/0/age: minimum 0",
         '/kind: enum ["a", "b"]',
         '/: required ["m"]',
-        "/: additionalProperties false",
+        "/: additionalProperties false: 'extra' is unknown; known are n, who/what, kind",
     }
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ({"properties": {"timeout": {}}}, "'timeuot' is unknown, did you mean 'timeout'?"),
+        ({"properties": {"n": {}, "m": {}}}, "'timeuot' is unknown; known are n, m"),
+        ({"properties": {f"p{n}": {} for n in range(99)}}, "'timeuot' is unknown"),
+        ({}, "'timeuot' is unknown"),
+    ],
+)
+def test_a_property_that_is_not_known_is_named_with_what_may_have_been_meant(
+    registry: Registry, rules: dict[str, Any], told: str
+) -> None:
+    schema = given(rules | {"additionalProperties": False})
+    found = registry.violations("anything", schema, {"timeuot": "77777"})
+    assert found == [f"/: additionalProperties false: {told}"]
+
+
+def test_where_properties_have_patterns_none_is_named() -> None:
+    check = check_of({"additionalProperties": False, "patternProperties": {"^x-": {}}})
+    assert check({"x-a": 1, "b": 1}) == ["/: additionalProperties false"]
 
 
 def test_the_schema_of_the_task_and_that_of_the_executor_both_count(registry: Registry) -> None:
