@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.support.executor_cases import Case, Inputs
 
@@ -17,11 +17,21 @@ for _ in range(6000):
         break
     time.sleep(0.01)
 """
+ONCE_BUSY = """
+import os, pathlib, sys
+try:
+    (pathlib.Path(sys.argv[1]) / "was-busy").touch(exist_ok=False)
+except FileExistsError:
+    print(6 * 7)
+else:
+    raise SystemExit(os.EX_TEMPFAIL)
+"""
 PYTHON = sys.executable
 
 
 class CommandCase(Case):
     executor = "command_executor"
+    policy: ClassVar[Inputs] = {"idempotent": True}
 
     def settings(self) -> dict[str, Any]:
         return {"command_enabled": True, "command_allow": [[PYTHON, "-c", "..."]]}
@@ -39,6 +49,9 @@ class CommandCase(Case):
 
     def fails(self) -> Inputs:
         return {"command": [PYTHON, "-c", "raise SystemExit(3)"]}
+
+    def flaky(self) -> Inputs:
+        return {"command": [PYTHON, "-c", ONCE_BUSY, str(self.folder)]}
 
     def hangs(self) -> Inputs:
         return {"command": [PYTHON, "-c", HANG, str(self.folder)], "timeout": 120}

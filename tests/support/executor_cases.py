@@ -16,10 +16,7 @@ Inputs = dict[str, Any]
 
 
 class Case(ABC):
-    """One executor with the service that it calls. ``folder`` is the test's own.
-
-    Inputs that are None stand for what does not exist for this executor.
-    """
+    """One executor with the service that it calls. ``folder`` is the test's own."""
 
     executor: ClassVar[str]
     label: ClassVar[str] = ""
@@ -56,13 +53,13 @@ class Case(ABC):
     def wrong(self) -> Sequence[Inputs]:
         """Refused before anything reaches the far side."""
 
-    def fails(self) -> Inputs | None:
+    @abstractmethod
+    def fails(self) -> Inputs:
         """The far side refuses it, and would do so again."""
-        return None
 
-    def flaky(self) -> Inputs | None:
+    @abstractmethod
+    def flaky(self) -> Inputs:
         """Fails once in a way that passes by itself, and then works."""
-        return None
 
     @abstractmethod
     def hangs(self) -> Inputs:
@@ -80,10 +77,10 @@ class Case(ABC):
     def let_go(self) -> None:
         """Let `hangs` end well, now and from now on."""
 
-    def leaks(self) -> Inputs | None:
+    @abstractmethod
+    def leaks(self) -> Inputs:
         """Sends ``{"$secret": "CANARY"}``; the far side repeats it in its answer."""
-        return None
 
-    def floods(self) -> Inputs | None:
+    @abstractmethod
+    def floods(self) -> Inputs:
         """The far side says far more than is kept."""
-        return None
