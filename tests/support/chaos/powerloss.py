@@ -1,8 +1,8 @@
 """Power loss on SQLite: what is left of a store when the end of its write-ahead log is not.
 
 SQLite flushes the log before it writes into the database itself, so as long as nothing of the
-present log was carried over, the database with any part of the log from its beginning is what a
-power cut may leave.
+present log was or is being carried over, the database with any part of the log from its beginning
+is what a power cut may leave.
 """
 
 import random
@@ -66,9 +66,11 @@ def read_wal(path: Path) -> Wal:
 
 
 def carried_over(store: Path) -> int:
-    """How many frames of the present log are in the database already (walCkptInfo.nBackfill)."""
+    """How many frames of the present log may be in the database: walCkptInfo.nBackfillAttempted of
+    SQLite's wal.c, which is set before the first of them is carried over, not after the last.
+    """
     index = Path(f"{store}-shm").read_bytes()
-    return int(struct.unpack("=I", index[96:100])[0])
+    return int(struct.unpack("=I", index[128:132])[0])
 
 
 def lose_power(folder: Path, tally: Tally, *, seed: int, events: int, full: int) -> None:
@@ -138,7 +140,11 @@ class _Rests:
 
     def _wrong(self, frames: int) -> Iterator[str]:
         """The rest is a beginning of the log, and holds what was acknowledged up to there."""
-        rows = _rows(self._copy)
+        try:
+            rows = _rows(self._copy)
+        except sqlite3.DatabaseError as error:
+            yield f"what is left cannot be read: {error}"
+            return
         if rows != self._rows[: len(rows)]:
             yield "what is left is no beginning of the log"
         for told in self._acks.durable(self._wal.salt, frames):
