@@ -87,6 +87,7 @@ KINDS: Final[Mapping[type[BaseException], Kind]] = {
     e.ExecutorMissing: Kind("executor-missing", "An executor is missing here", 409, Exit.ERROR),
     e.ExecutorDisabled: Kind("executor-disabled", "The executor is switched off", 403, Exit.ERROR),
     e.TargetRefused: Kind("target-refused", "The target may not be reached", 403, Exit.ERROR),
+    e.Defect: Kind("defect", "A defect of this software", 500, Exit.ERROR),
     e.NotBuilt: Kind("not-built", "This version cannot do it", 501, Exit.USAGE),
     e.CommitUnknown: Kind("commit-unknown", "It may have been stored", 503, Exit.ERROR),
     e.StoreUnavailable: Kind("store-unavailable", "The store cannot be used", 503, Exit.ERROR),

@@ -17,6 +17,7 @@
     ├── ExecutorMissing         an executor that unfinished work needs is not registered here
     ├── ExecutorDisabled        an executor is there, but its operator has not enabled it
     ├── TargetRefused           a connection was asked for that may not be opened
+    ├── Defect                  this software did what it must not; the tree was let go of
     ├── NotBuilt                named by the documents, absent in this version
     └── StoreError              the store cannot be used as asked
         ├── StoreUnavailable    missing, unreachable, locked for too long
@@ -213,6 +214,20 @@ class TargetRefused(ApflowError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the target of the connection is refused: {why}.")
+
+
+class Defect(ApflowError):
+    """Something that this software must not do went wrong while it ran a tree.
+
+    What is stored is what was decided before; the tree can be taken up again.
+    """
+
+    def __init__(self, tree: str) -> None:
+        super().__init__(
+            f"a defect of this software showed while tree {tree} was run. It was let go of; what "
+            "is stored is right, and it goes on from there when it is resumed. The log has more: "
+            "please report it."
+        )
 
 
 class NotBuilt(ApflowError):

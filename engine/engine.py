@@ -11,17 +11,18 @@ import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from ..domain import decide
 from ..domain.decide import Stamp
 from ..domain.errors import ApflowError, StoreUnavailable
 from ..domain.time import to_text
 from .acting import Acting
 from .actor import Actor
 from .commit import Committer
+from .defects import contain
 from .departure import Departure
 from .dispatch import Dispatch
 from .finishing import mark_seen
 from .garbage import Relaxed
+from .incoming import Incoming
 from .judge import Judge
 from .ports import (
     Backend,
@@ -34,8 +35,8 @@ from .ports import (
 )
 from .starting import Starter
 from .supervision import Supervisor
-from .timers import Timers, is_ticking
-from .turn import Answer, Decision, Turn
+from .timers import Timers
+from .turn import Decision, Turn
 from .writing import Health, Write, Writing
 
 log = logging.getLogger("aipartnerupflow.engine")
@@ -72,9 +73,7 @@ class Engine:
         self._writing = Writing(self.loop, committer, self._written)
         self._departure = Departure(self)
         self._acting = Acting(self, self._report)
-        self._reports: list[tuple[Call, Outcome]] = []
-        self._commands: list[tuple[Decision, asyncio.Future[Any], bool]] = []
-        self._soon: list[tuple[Actor, int]] = []
+        self._incoming = Incoming(self)
         self._background: set[asyncio.Task[Any]] = set()
         self._services: list[asyncio.Task[None]] = []
         self._quiet = asyncio.Event()
@@ -120,13 +119,13 @@ class Engine:
             raise StoreUnavailable("this engine was stopped; start another")
         future: asyncio.Future[Any] = self.loop.create_future()
         future.add_done_callback(mark_seen)
-        self._commands.append((decision, future, patient))
+        self._incoming.add_command(decision, future, patient)
         self._schedule()
         return future
 
     def soon(self, actor: Actor, n: int) -> None:
         """Try to start a task again in the next turn."""
-        self._soon.append((actor, n))
+        self._incoming.add_start(actor, n)
         self._schedule()
 
     def adopt(self, actor: Actor) -> None:
@@ -147,14 +146,14 @@ class Engine:
 
     async def quiet(self) -> None:
         """Returns when no commit is in flight and all that was reported is stored."""
-        while self._writing.busy or self._reports:
+        while self._writing.busy or self._incoming.reports:
             self._quiet.clear()
             await self._quiet.wait()
 
     # -- the turn
 
     def _report(self, call: Call, outcome: Outcome) -> None:
-        self._reports.append((call, outcome))
+        self._incoming.reports.append((call, outcome))
         self._schedule()
 
     def _schedule(self) -> None:
@@ -171,72 +170,25 @@ class Engine:
             self._again = True
             return
         turn = Turn(Stamp(to_text(self.clock.now())))
-        self._take_reports(turn)
-        self._take_commands(turn)
-        if self.timers:  # also what a tree that was just taken up has missed
-            self._take_timers(turn)
-        for actor in turn.touched:
-            turn.follow(actor)
+        self._incoming.take(turn)
+        for actor in list(turn.touched):
+            try:
+                turn.follow(actor)
+            except Exception as error:  # noqa: BLE001 - the other trees have done nothing
+                contain(self, turn, actor, error)
         self.starter.offer(turn.touched)
-        self._offer_again()
+        self._incoming.offer()
         self.starter.start_ready(turn)
         self._commit(turn)
-
-    def _take_reports(self, turn: Turn) -> None:
-        reports, self._reports = self._reports, []
-        for call, outcome in reports:
-            self.attempt_ended(call)
-            actor = self.actors.get(call.tree)
-            if actor is None:
-                log.warning("dropped a report of task %s: its tree is not run here", call.task)
-                continue
-            actor.apply(self.judge.facts(turn, actor, call, outcome))
-            turn.touch(actor)
 
     def attempt_ended(self, call: Call) -> None:
         """Its slots are free, and nobody looks after it any more."""
         self.starter.ended(call)
         self.supervisor.ended(call)
 
-    def _take_timers(self, turn: Turn) -> None:
-        for actor, n, alarm in self.timers.rung():
-            tree = actor.tree
-            stamp = turn.stamp(actor, due=alarm.due)
-            ticking = is_ticking(actor, n)
-            facts = decide.time_is_up(tree, n, stamp, due=alarm.due, ticking=ticking)
-            if facts:
-                actor.apply(facts)
-                turn.touch(actor)
-            elif n in tree.delayed:
-                actor.ripe.add(n)
-                self._soon.append((actor, n))
-            elif n in tree.running and n in tree.deadlines:
-                self.supervisor.overdue(actor, tree.at_n(n))
-
-    def _offer_again(self) -> None:
-        soon, self._soon = self._soon, []
-        for actor, n in soon:
-            if actor.driven:
-                self.starter.offer_one(actor, n)
-
-    def _take_commands(self, turn: Turn) -> None:
-        commands, self._commands = self._commands, []
-        for decision, future, patient in commands:
-            try:
-                actor, value = decision(turn)
-            except ApflowError as error:
-                if not future.done():
-                    future.set_exception(error)
-                continue
-            if actor is not None:
-                turn.touch(actor)
-            turn.answers.append(Answer(future, actor, value, patient))
-
     def _commit(self, turn: Turn) -> None:
-        writes = [Write(a, (a.to_append(),)) for a in turn.touched if a.pending]
-        for actor, start in turn.provisional.items():
-            if self.starter.still_startable(start):
-                writes.append(Write(actor, (start.to_append(),), start))
+        starts = self.starter.asked_for(turn)
+        writes = [Write(a, (a.to_append(),)) for a in turn.touched if a.pending] + starts
         for actor in turn.touched:
             if actor.tree.armed:
                 self.timers.arm(actor)

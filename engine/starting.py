@@ -11,11 +11,13 @@ from ..domain.time import later, to_seconds, to_text
 from ..domain.tree import Task
 from .actor import Actor
 from .attempt import Attempt
+from .defects import contain
 from .dispatch import Dispatch, Entry, Key
 from .ports import WAIT, Backend, Call, Executors
 from .prepare import Place, Preparer
 from .slowly import Slowly
 from .turn import Provisional, Turn
+from .writing import Write
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -107,7 +109,10 @@ class Starter:
         for entry in self._dispatch.ready():
             actor, n = entry[2], entry[3]
             if actor.driven and n not in actor.preparing and self.is_startable(actor, n):
-                self._try_start(turn, entry, actor, actor.tree.at_n(n))
+                try:
+                    self._try_start(turn, entry, actor, actor.tree.at_n(n))
+                except Exception as error:  # noqa: BLE001 - the other trees have done nothing
+                    contain(self._engine, turn, actor, error)
 
     def is_startable(self, actor: Actor, n: int) -> bool:
         """Whether the task may (still) start."""
@@ -129,10 +134,14 @@ class Starter:
             return
         if not self._dispatch.take(entry, keys):
             return
-        if self.preparer.has_hooks or (actor.tree.blobs and actor.missing_blobs(task)):
-            self._slowly.prepare(actor, task, kind, keys)
-        else:
-            self._start(turn, actor, task, (kind, keys))
+        try:
+            if self.preparer.has_hooks or (actor.tree.blobs and actor.missing_blobs(task)):
+                self._slowly.prepare(actor, task, kind, keys)
+            else:
+                self._start(turn, actor, task, (kind, keys))
+        except Exception:
+            self._dispatch.free(keys)
+            raise
 
     def _start(self, turn: Turn, actor: Actor, task: Task, place: Place) -> None:
         kind, keys = place
@@ -197,12 +206,20 @@ class Starter:
 
     # -- starts that the store may refuse
 
-    def still_startable(self, start: Provisional) -> bool:
-        """Whether nothing else happened to its task in the same turn; else its slots are freed."""
-        startable = self.is_startable(start.actor, start.entry[3])
-        if not startable:
-            self._dispatch.free(start.keys)
-        return startable
+    def asked_for(self, turn: Turn) -> list[Write]:
+        """Those for whose task nothing else happened in the same turn; the slots of others are
+        freed.
+        """
+        writes: list[Write] = []
+        for actor, start in list(turn.provisional.items()):
+            if not self.is_startable(actor, start.entry[3]):
+                self._dispatch.free(start.keys)
+                continue
+            try:
+                writes.append(Write(actor, (start.to_append(),), start))
+            except Exception as error:  # noqa: BLE001 - the other trees have done nothing
+                contain(self._engine, turn, actor, error)
+        return writes
 
     def accepted(self, start: Provisional) -> None:
         """The store had a place for it."""

@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from ..domain import decide
 from ..domain.decide import Stamp
+from ..domain.errors import ApflowError
 from ..domain.events import AnyEvent
 from ..domain.specs import Policy
 from .actor import Actor
@@ -94,6 +95,16 @@ class Turn:
     def touch(self, actor: Actor) -> None:
         """The actor has something to store, or to follow up."""
         self.touched[actor] = None
+
+    def drop(self, actor: Actor, error: ApflowError) -> Provisional | None:
+        """Nothing of the actor is to be stored; who asked for it hears of the ``error``. Gives the
+        start for which it wanted a place.
+        """
+        self.touched.pop(actor, None)
+        for answer in self.answers:
+            if answer.actor is actor and not answer.future.done():
+                answer.future.set_exception(error)
+        return self.provisional.pop(actor, None)
 
     def follow(self, actor: Actor) -> None:
         """Apply all that follows by itself from what was applied."""
