@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ..domain.errors import ApflowError, NewerEvent, StaleVersion, StoreCorrupt, StoreError
@@ -24,18 +25,25 @@ GIVE_UP = 60.0
 
 
 async def beat(engine: "Engine") -> None:
-    """Prolong the engine's lease until cancelled; where it had run out, look what is left."""
+    """Prolong the engine's lease until cancelled; where it had run out, look what is left.
+
+    In a thread of its own: the lease must not run out because those of the loop are busy.
+    """
     every = engine.liveness.beat_every
     assert every is not None
-    while True:
-        await asyncio.sleep(every)
-        try:
-            held = await asyncio.to_thread(engine.liveness.beat, engine.executors.ids())
-            if not held:
-                log.warning("engine %s was silent for longer than its lease", engine.name)
-                await drop_what_others_took(engine)
-        except StoreError as error:
-            log.info("the lease of engine %s was not prolonged: %s", engine.name, error)
+    thread = ThreadPoolExecutor(1, "apflow-lease")
+    try:
+        while True:
+            await asyncio.sleep(every)
+            try:
+                ids = engine.executors.ids()
+                if not await engine.loop.run_in_executor(thread, engine.liveness.beat, ids):
+                    log.warning("engine %s was silent for longer than its lease", engine.name)
+                    await drop_what_others_took(engine)
+            except StoreError as error:
+                log.info("the lease of engine %s was not prolonged: %s", engine.name, error)
+    finally:
+        thread.shutdown(wait=False)
 
 
 async def drop_what_others_took(engine: "Engine") -> None:
