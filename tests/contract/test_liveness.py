@@ -1,7 +1,12 @@
 """What every way of telling living engines from dead ones must hold."""
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,6 +18,8 @@ from aipartnerupflow.adapters.liveness import (
     engine_name,
 )
 from aipartnerupflow.engine.ports import Liveness
+from aipartnerupflow.engine.takeover import beat
+from aipartnerupflow.testing.fakes import FakeExecutors
 from tests.support.journals import SQLiteStore, Store
 
 Make = Callable[[], Liveness]
@@ -66,3 +73,28 @@ def test_leaving_twice_is_no_error(make: Make) -> None:
 
 def test_engines_beat_only_where_somebody_counts_on_it(kind: str, make: Make) -> None:
     assert make().beat_every == (3.0 if kind == "postgres" else None)
+
+
+async def test_a_lease_is_prolonged_though_the_threads_of_the_loop_are_busy() -> None:
+    loop = asyncio.get_running_loop()
+    done = threading.Event()
+    beaten = asyncio.Event()
+
+    def prolong(executors: object) -> bool:
+        loop.call_soon_threadsafe(beaten.set)
+        return True
+
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    loop.run_in_executor(None, done.wait)
+    engine: Any = SimpleNamespace(
+        loop=loop, name="a", executors=FakeExecutors(),
+        liveness=SimpleNamespace(beat_every=0.01, beat=prolong),
+    )  # fmt: skip
+    beating = loop.create_task(beat(engine))
+    try:
+        async with asyncio.timeout(10):
+            await beaten.wait()
+    finally:
+        done.set()
+        beating.cancel()
+    assert beaten.is_set()

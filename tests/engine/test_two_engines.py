@@ -2,10 +2,6 @@
 
 import asyncio
 import logging
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -15,7 +11,6 @@ from aipartnerupflow.engine.lifecycle import resume
 from aipartnerupflow.engine.mail import decision_of
 from aipartnerupflow.engine.ports import Call
 from aipartnerupflow.engine.takeover import Watch, beat, drop_what_others_took
-from aipartnerupflow.testing.fakes import FakeExecutors
 from tests.support.bench import Bench, Node, chain, fan, one, until
 from tests.support.works import Gate, endless, slow_to_stop
 
@@ -286,32 +281,3 @@ async def test_whoever_dies_in_turn_the_work_is_done_once_each(bench: Bench) -> 
     await until(lambda: len(bench.facts(e.TreeSettled)) == 5)
     assert {fact.status for fact in bench.facts(e.TreeSettled)} == {"completed"}
     assert len(bench.facts(e.TaskCompleted)) == 35
-
-
-def test_a_lease_is_prolonged_though_the_threads_of_the_loop_are_busy() -> None:
-    done = threading.Event()
-    beats: list[object] = []
-
-    def beaten(executors: object) -> bool:
-        beats.append(executors)
-        return True
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(1))
-        loop.run_in_executor(None, done.wait)
-        engine: Any = SimpleNamespace(
-            loop=loop, name="a", executors=FakeExecutors(),
-            liveness=SimpleNamespace(beat_every=0.01, beat=beaten),
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(10):
-                beating = loop.create_task(beat(engine))
-                while len(beats) < 3:
-                    await asyncio.sleep(0.01)
-                beating.cancel()
-        finally:
-            done.set()
-
-    asyncio.Runner(loop_factory=asyncio.new_event_loop).run(main())
-    assert len(beats) >= 3
