@@ -25,6 +25,8 @@ TREES = 1_000
 """More than it comes to."""
 FEW = 50
 """With fewer frames there is too little to cut."""
+TRIES = 20
+"""So many programs are killed until one leaves a log of which nothing was carried over."""
 RESUMED = 3
 """So many rests are run to their end."""
 
@@ -78,12 +80,16 @@ def lose_power(folder: Path, tally: Tally, *, seed: int, events: int, full: int)
 
     ``full`` rests get every check, and a few of them are run to their end.
     """
-    store = folder / "lost.db"
-    with looking_at(SQLitePlace(store)) as place:
-        _run_until(place, folder, seed, events)
-        while carried_over(store) or read_wal(Path(f"{store}-wal")).frames < FEW:
-            _run_until(place, folder, seed, place.position() + 25)
-    _Rests(store, folder, tally, seed).look(full)
+    for n in range(TRIES):
+        here = folder / f"life-{n}"
+        here.mkdir()
+        store = here / "lost.db"
+        with looking_at(SQLitePlace(store)) as place:
+            _run_until(place, here, seed, events)
+        if not carried_over(store) and read_wal(Path(f"{store}-wal")).frames >= FEW:
+            _Rests(store, here, tally, seed).look(full)
+            return
+    tally.violated([f"of {TRIES} kills none left a log that can be cut"])
 
 
 def _run_until(place: SQLitePlace, folder: Path, seed: int, events: int) -> None:
