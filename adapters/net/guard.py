@@ -4,9 +4,7 @@ A name is resolved once, every address that comes out is judged, and the connect
 of those addresses, never to the name again: what answers differently the second time gains nothing.
 """
 
-import asyncio
 import re
-import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import ClassVar, Final
@@ -15,6 +13,7 @@ from msgspec import Struct
 
 from ...domain.errors import InvalidInput, TargetRefused
 from .addresses import Address, fault, literal, plain
+from .lookups import TooMany, system_resolve
 
 MAX_HOST: Final = 253
 _NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
@@ -37,13 +36,6 @@ class Pinned(Struct, frozen=True):
     host: str
     port: int
     addresses: tuple[str, ...]
-
-
-async def system_resolve(host: str, port: int) -> Sequence[str]:
-    """Asks this machine's resolver."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
 
 
 class Guard:
@@ -99,6 +91,10 @@ class Guard:
     async def _addresses(self, name: str, port: int) -> tuple[str, ...]:
         try:
             found = await self._resolve(name, port)
+        except TooMany as error:
+            raise Unresolved("too many names are being looked up at this moment") from error
+        except TimeoutError as error:
+            raise Unresolved("the name of the target was not resolved in time") from error
         except (OSError, UnicodeError) as error:
             raise Unresolved("the name of the target cannot be resolved") from error
         addresses = dict.fromkeys(_address(text) for text in found)

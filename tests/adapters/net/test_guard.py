@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from aipartnerupflow.adapters.net.guard import Guard, Unresolved, system_resolve
+from aipartnerupflow.adapters.net.guard import Guard, Unresolved
+from aipartnerupflow.adapters.net.lookups import system_resolve
 from aipartnerupflow.domain.errors import InvalidInput, TargetRefused
 
 REFUSED = [
