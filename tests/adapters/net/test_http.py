@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from aipartnerupflow.adapters.net.guard import Guard
-from aipartnerupflow.adapters.net.http import GuardedBackend, Http, Unanswered, guarded_client
+from aipartnerupflow.adapters.net.http import Http, Unanswered
+from aipartnerupflow.adapters.net.transport import GuardedBackend, guarded_client
 from aipartnerupflow.domain.errors import TargetRefused
 from tests.support.certificates import contexts
 from tests.support.receivers import Reply, Request, receiver
