@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
@@ -15,16 +16,24 @@ NOT_STARTED: Final = guard.NOT_STARTED
 
 
 class Leash:
-    """Held while a program runs. Where it ends without `let_go`, the guard kills the group."""
+    """Held while a program runs. Where it ends without `let_go`, the guard kills the group.
+
+    A forked child drops its copy, which would hold the program after the engine is dead.
+    """
 
     def __init__(self) -> None:
         self._ours, self.far = socket.socketpair()
         self._ours.setblocking(False)
+        _held.add(self)
 
     def let_go(self) -> None:
         """The program may stay, or has gone."""
-        with suppress(OSError):  # nobody is there who could be told
+        with suppress(OSError):  # nobody is there who could be told, or it was dropped
             self._ours.send(b".")
+        self.drop()
+
+    def drop(self) -> None:
+        """The group ends, as if this process had: also one that is only about to be."""
         self._ours.close()
         self.far.close()
 
@@ -73,6 +82,7 @@ async def start(
     try:
         process = await asyncio.shield(starting)
     except asyncio.CancelledError:
+        leash.drop()  # for a second cancellation, which leaves nobody here to kill it
         process = await starting
         kill(process.pid)
         await process.wait()
@@ -93,3 +103,14 @@ def _words(far: socket.socket, memory: int | None, env: Mapping[str, str]) -> li
     bound = "" if memory is None else str(memory)
     ctype = f"={env['LC_CTYPE']}" if "LC_CTYPE" in env else ""
     return [sys.executable, "-I", "-S", guard.__file__, str(far.fileno()), bound, ctype]
+
+
+_held: "weakref.WeakSet[Leash]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for leash in list(_held):
+        leash.drop()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -94,23 +94,23 @@ async def _run(
 ) -> Finished:
     streams = Stream(bytearray()), Stream(bytearray())
     reads, writes = zip(os.pipe(), os.pipe(), strict=True)
-    feed = asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
+    feed = Feed(stdin)
     try:
         process = await start(
-            argv, leash, env=env, cwd=cwd, stdin=feed, stdout=writes[0], stderr=writes[1],
+            argv, leash, env=env, cwd=cwd, stdin=feed.far, stdout=writes[0], stderr=writes[1],
             memory=memory,
         )  # fmt: skip
     except BaseException:
         _close(reads)
+        feed.close()
         raise
     finally:
-        _close(writes)
+        _close((*writes, feed.far))
     readers = [
         asyncio.create_task(_read(fd, stream, max_output, process.pid, heard))
         for fd, stream in zip(reads, streams, strict=True)
     ]
-    if stdin:
-        readers.append(asyncio.create_task(_feed(process, stdin)))
+    feeder = asyncio.create_task(feed.write())
     timed_out = False
     try:
         async with asyncio.timeout(seconds):
@@ -119,20 +119,55 @@ async def _run(
         timed_out = True
     finally:
         kill(process.pid)
-        await process.wait()
-        await _drain(readers)
+        feeder.cancel()  # whoever got away with the pipe need not read it
+        try:
+            await process.wait()
+        finally:
+            await _drain([*readers, feeder])
+            feed.close()
     return Finished(process.returncode or 0, *streams, timed_out)
 
 
-async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
-    """Write what it wants to read; it need not read all."""
-    assert process.stdin is not None
+class Feed:
+    """What a program may read. A pipe of asyncio's own would hold up `wait` until it is read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+        self._near: int | None = None
+        if data:
+            self.far, self._near = os.pipe()
+            os.set_blocking(self._near, False)
+        else:
+            self.far = os.open(os.devnull, os.O_RDONLY)
+
+    async def write(self) -> None:
+        """Write what it wants to read; it need not read all."""
+        try:
+            while self._data and self._near is not None:
+                try:
+                    self._data = self._data[os.write(self._near, self._data) :]
+                except BlockingIOError:
+                    await _writable(self._near)
+        except BrokenPipeError:
+            pass
+        self.close()
+
+    def close(self) -> None:
+        """It gets no more."""
+        if self._near is not None:
+            os.close(self._near)
+            self._near = None
+
+
+async def _writable(descriptor: int) -> None:
+    """Returns once there is room in the pipe, or nobody any more who could read it."""
+    loop = asyncio.get_running_loop()
+    room = asyncio.Event()
+    loop.add_writer(descriptor, room.set)
     try:
-        process.stdin.write(data)
-        await process.stdin.drain()
-        process.stdin.close()
-    except (BrokenPipeError, ConnectionResetError):
-        return
+        await room.wait()
+    finally:
+        loop.remove_writer(descriptor)
 
 
 def _close(descriptors: Sequence[int]) -> None:
@@ -160,8 +195,10 @@ async def _read(descriptor: int, stream: Stream, limit: int, group: int, heard: 
         transport.close()
 
 
-async def _drain(readers: Sequence[asyncio.Task[None]]) -> None:
-    _, late = await asyncio.wait(readers, timeout=DRAIN_SECONDS)
-    for reader in late:
-        reader.cancel()
-    await asyncio.gather(*readers, return_exceptions=True)
+async def _drain(tasks: Sequence[asyncio.Task[None]]) -> None:
+    try:
+        await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

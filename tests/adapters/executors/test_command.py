@@ -308,6 +308,25 @@ async def test_a_command_that_is_cancelled_while_it_starts_leaves_no_process() -
     assert await gone(running(mark))
 
 
+async def test_nor_does_one_that_is_cancelled_twice_while_it_starts() -> None:
+    mark = f"{os.getpid()}{time.monotonic_ns()}"
+    command = python("import time; time.sleep(60)", mark)
+    for wait in range(25):
+        task = asyncio.ensure_future(
+            invoke(allowing(PYTHON), call(COMMAND, {"command": command}), asyncio.to_thread)
+        )
+        for _ in range(wait):
+            await asyncio.sleep(0)
+        task.cancel()
+        for _ in range(2):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await asyncio.sleep(0.1)  # asyncio closes its pipes a little later
+    assert await gone(running(mark))
+
+
 def running(mark: str) -> list[int]:
     """The programs that have ``mark`` among their arguments."""
     found = Path("/proc").glob("[0-9]*/cmdline")
@@ -416,6 +435,18 @@ async def test_a_program_reads_what_it_is_given(tmp_path: Path) -> None:
     assert (await result(given(tmp_path), COMMAND, inputs))["stdout"] == "GRÜSSE\n"
     unread = {"command": python("print(1)"), "stdin": "x" * 250_000}
     assert (await result(given(tmp_path), COMMAND, unread))["stdout"] == "1\n"
+
+
+async def test_one_that_got_away_with_what_it_was_to_read_holds_up_nothing(tmp_path: Path) -> None:
+    code = (
+        "from subprocess import DEVNULL as no, Popen\n"
+        "print(Popen(['sleep', '30'], stdout=no, stderr=no, start_new_session=True).pid)"
+    )
+    inputs = {"command": python(code), "stdin": "x" * 250_000, "timeout": 20}
+    began = time.monotonic()
+    found = await result(given(tmp_path), COMMAND, inputs)
+    assert time.monotonic() - began < 10
+    os.kill(int(found["stdout"]), signal.SIGKILL)
 
 
 async def test_it_works_in_a_folder_that_is_allowed(tmp_path: Path) -> None:
