@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 from ..domain.decide import Plan
 from ..domain.errors import InvalidInput
@@ -28,6 +28,8 @@ Spec = TreeBuilder | Sequence[Mapping[str, Any]] | Mapping[str, Any] | bytes | s
 """A builder, an array of tasks, a nested tree, ``{"name", "tasks", "limit"}``, or JSON of these."""
 
 SETTLED = "tree.settled"
+
+T = TypeVar("T", str, str | None)
 
 
 class TreeHandle:
@@ -214,8 +216,8 @@ class Flow:
         root = next((task.name for task in intake.specs if task.parent is None), "")
         new = NewTree(
             intake.specs,
-            name or written.name or root,
-            _owner(user_id, intake.owner),
+            _text(name or written.name or root, "the name of the tree"),
+            _text(_owner(user_id, intake.owner), "the user_id"),
             options(written.limit if limit is None else limit, demo or written.demo),
         )
         actor = await create(engine, new, self.store.new_id)
@@ -243,3 +245,12 @@ def _owner(asked: str | None, written: str | None) -> str | None:
     if asked is not None and written not in (None, asked):
         raise InvalidInput("the tasks name another user_id than submit was given; a tree has one")
     return written if asked is None else asked
+
+
+def _text(value: T, what: str) -> T:
+    """What is stored beside the tasks must be JSON as they are. Raises `InvalidInput`."""
+    said: Any = value
+    if said is not None and not isinstance(said, str):
+        raise InvalidInput(f"{what} is a text")
+    as_json(said, what)
+    return value

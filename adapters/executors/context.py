@@ -158,8 +158,8 @@ class Context:
         port = self._call.port
         value = _fraction(fraction)
         if port is not None:
-            text = self._vault.scrubber.text(str(message))
-            await port.progress(value, text[:MAX_MESSAGE])
+            text = self._vault.scrubber.text(str(message))[:MAX_MESSAGE]
+            await port.progress(value, _sayable(text))
 
     async def save(self, checkpoint: Any) -> None:
         """Keep JSON for the next attempt; returns once it is durable.
@@ -226,6 +226,11 @@ def _fraction(value: Any) -> float:
     if not isinstance(value, int | float) or isnan(value):
         raise InvalidInput("progress is a number from 0 to 1")
     return min(max(float(value), 0.0), 1.0)
+
+
+def _sayable(text: str) -> str:
+    """Without what UTF-8 cannot say, as names of files may have it: no store would take it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _checkpoint(value: Any) -> bytes:

@@ -109,6 +109,24 @@ async def test_what_is_no_tree_is_refused_plainly(db: Session, spec: Any, messag
     assert db.store.journal.position() == 0
 
 
+@pytest.mark.parametrize("said", ["caf\udce9", 5], ids=["no UTF-8", "no text"])
+@pytest.mark.parametrize("what", ["name", "user_id"])
+async def test_a_name_or_an_owner_that_no_store_takes_is_refused(
+    db: Session, what: str, said: Any
+) -> None:
+    async with Flow(db.url) as flow:
+        with pytest.raises(InvalidInput, match=what):
+            await asyncio.wait_for(flow.submit(ARRAY, **{what: said}), 10)
+
+
+async def test_so_is_the_name_of_a_builder(db: Session) -> None:
+    tree = TreeBuilder("caf\udce9")
+    tree.task("give", "one", inputs={"value": 1})
+    async with Flow(db.url) as flow:
+        with pytest.raises(InvalidInput):
+            await asyncio.wait_for(flow.submit(tree), 10)
+
+
 async def test_all_faults_are_told_at_once_and_nothing_is_written(db: Session) -> None:
     faulty: list[dict[str, Any]] = [
         {"id": "r", "name": "r"},

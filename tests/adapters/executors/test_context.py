@@ -113,6 +113,19 @@ async def test_a_coroutine_reports_and_saves(registry: Registry) -> None:
     assert port.saved == [[1]]
 
 
+async def test_a_message_that_utf_8_cannot_say_is_told_as_far_as_it_can() -> None:
+    """As the name of a file: the store could not take it."""
+    port = Port()
+    await Context(call("x", port=port)).progress(0.5, "looking at caf\udce9.txt")
+    assert port.progressed == [(0.5, "looking at caf?.txt")]
+
+
+@pytest.mark.parametrize("said", ["caf\udce9", {"caf\udce9": 1}])
+async def test_a_checkpoint_that_utf_8_cannot_say_is_refused(said: Any) -> None:
+    with pytest.raises(InvalidInput, match="not JSON"):
+        await Context.detached().save(said)
+
+
 async def test_a_thread_reports_and_saves(registry: Registry) -> None:
     port = Port()
 
