@@ -4,12 +4,14 @@ What arrives while a transaction is in flight goes into the next one. A caller w
 do may write inline, in its own thread, which saves two thread switches a commit.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 
 from ..domain.errors import (
     ApflowError,
     CommandAnswered,
+    Defect,
     IdTaken,
     KeyTaken,
     SlotTaken,
@@ -19,11 +21,17 @@ from ..domain.errors import (
 )
 from .ports import Journal, Unit
 
+log = logging.getLogger("aipartnerupflow.engine")
+
 Results = list[ApflowError | None]
 """One entry per unit: None where it is durable, else why it is not stored."""
 
 Done = Callable[[Results], None]
 Group = list[tuple[Sequence[Unit], Done]]
+
+
+class StoreClosed(StoreUnavailable):
+    """It was closed in this process: it will not take anything any more."""
 
 
 class Committer:
@@ -69,15 +77,29 @@ class Committer:
         return self._free()
 
     def submit(self, units: Sequence[Unit], done: Done) -> None:
-        """Hand over to the writer thread, which calls ``done`` once the outcome is known."""
+        """Hand over to the writer thread, which calls ``done`` once the outcome is known.
+
+        Raises `StoreClosed`, or `StoreUnavailable` where the thread cannot be started now; then
+        ``done`` is never called.
+        """
         with self._wake:
             if self._closing:
-                raise StoreUnavailable("the store is being closed; open it again")
-            self._queue.append((units, done))
+                raise StoreClosed("the store is being closed; open it again")
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="apflow-writer", daemon=True)
-                self._thread.start()
+                self._thread = self._started()
+            self._queue.append((units, done))
             self._wake.notify()
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name="apflow-writer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise StoreUnavailable(
+                f"the store cannot be written for now: {error}. The process, or the machine, has "
+                "too many threads."
+            ) from error
+        return thread
 
     def close(self) -> None:
         """Write what is queued, then end the thread. Idempotent."""
@@ -119,16 +141,25 @@ class Committer:
 
 
 def _append(journal: Journal, units: Sequence[Unit]) -> Results:
-    """All at once; where one is in conflict, one by one, so that it alone is refused."""
+    """All at once; where one is in conflict, or a defect shows, one by one, so that it alone is
+    refused.
+    """
     try:
         journal.append(units)
     except (StaleVersion, IdTaken, KeyTaken, SlotTaken, CommandAnswered) as error:
-        if len(units) == 1:
-            return [error]
-        return _one_by_one(journal, units)
+        return [error] if len(units) == 1 else _one_by_one(journal, units)
     except ApflowError as error:
         return [error] * len(units)
+    except Exception as error:  # noqa: BLE001 - the other trees have done nothing
+        return [_defect(units[0], error)] if len(units) == 1 else _one_by_one(journal, units)
     return [None] * len(units)
+
+
+def _defect(unit: Unit, error: Exception) -> Defect:
+    """It would show again: the unit is not to be given to the store again."""
+    tree = unit[0].tree
+    log.error("a defect showed while events of tree %s were stored", tree, exc_info=error)
+    return Defect(tree)
 
 
 def _one_by_one(journal: Journal, units: Sequence[Unit]) -> Results:

@@ -20,7 +20,7 @@ from ..domain.errors import (
     StoreUnavailable,
 )
 from .actor import Actor
-from .commit import Committer, Results
+from .commit import Committer, Results, StoreClosed
 from .ports import Unit
 from .turn import Provisional, Turn
 
@@ -110,8 +110,10 @@ class Writing:
 
         try:
             self._committer.submit([write.unit for write in todo], done)
-        except StoreUnavailable as error:  # the store was closed
+        except StoreClosed as error:
             self._conclude(turn, writes, [(write, error) for write in todo])
+        except StoreUnavailable as error:
+            self._done(turn, writes, todo, [error] * len(todo))
 
     def _done(
         self, turn: Turn, writes: Sequence[Write], todo: Sequence[Write], results: Results

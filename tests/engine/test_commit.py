@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from aipartnerupflow.domain.errors import StaleVersion, StoreFull, StoreUnavailable
+from aipartnerupflow.domain.errors import (
+    Defect,
+    StaleVersion,
+    StoreFull,
+    StoreUnavailable,
+)
 from aipartnerupflow.domain.events import ReportRefused
 from aipartnerupflow.engine.commit import Committer, Results
 from aipartnerupflow.engine.ports import Append, Unit
@@ -105,20 +110,96 @@ def test_a_caller_writes_inline_only_when_nothing_else_goes_on(
     assert committer.may_inline(idle=idle, small=small) is inline
 
 
-def test_a_defect_in_the_writer_is_answered_and_the_next_caller_is_served(
+class Poisoned(FakeJournal):
+    """Cannot say what is in tree ``bad``, and breaks over it."""
+
+    def append(self, units: Sequence[Unit]) -> int:
+        if any(append.tree == "bad" for unit in units for append in unit):
+            raise ZeroDivisionError
+        return super().append(units)
+
+
+@pytest.mark.parametrize("around", [[], ["a", "c"]], ids=["alone", "with others"])
+def test_a_defect_in_one_unit_is_told_to_it_and_does_not_harm_the_others(
+    around: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Poisoned()
+    committer = Committer(journal, lambda: None)
+    units = [unit(tree) for tree in ["bad", *around]]
+    first, *others = committer.commit(units)
+    assert isinstance(first, Defect)
+    assert others == [None] * len(around)
+    assert [recorded.tree for recorded in journal.log] == around
+    (record,) = caplog.records
+    assert "tree bad" in record.message
+    assert record.exc_info
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+def test_what_builds_on_a_unit_with_a_defect_is_refused_with_it() -> None:
+    class Once(FakeJournal):
+        """Breaks over what it has not seen, twice: in the group, and alone."""
+
+        left = 2
+
+        def append(self, units: Sequence[Unit]) -> int:
+            if self.left:
+                self.left -= 1
+                raise ZeroDivisionError
+            return super().append(units)
+
+    journal = Once()
+    results = Committer(journal, lambda: None).commit([unit("a"), unit("a", 1), unit("b")])
+    assert [type(result) for result in results] == [Defect, StaleVersion, type(None)]
+    assert [recorded.tree for recorded in journal.log] == ["b"]
+
+
+def test_a_defect_in_the_writers_thread_is_answered_and_the_next_caller_is_served() -> None:
+    committer = Committer(Poisoned(), lambda: None)
+    first, second = Collected(), Collected()
+    committer.submit([unit("bad")], first)
+    assert [type(result) for result in first.wait()] == [Defect]
+    committer.submit([unit("b")], second)
+    assert second.wait() == [None]
+    committer.close()
+
+
+def test_a_defect_of_who_is_woken_is_answered_and_the_next_caller_is_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", seen.append)
-    journal = FakeJournal()
-    journal.fail_next = RuntimeError("a defect")
-    committer = Committer(journal, lambda: None)
+
+    def woken() -> None:
+        if not seen:
+            raise RuntimeError("a defect")
+
+    committer = Committer(FakeJournal(), woken)
     first, second = Collected(), Collected()
     committer.submit([unit("a")], first)
-    assert [type(result) for result in first.wait()] == [StoreUnavailable]
+    assert first.wait() == [None]
     while committer._thread is not None:
         time.sleep(0.001)
     committer.submit([unit("b")], second)
     assert second.wait() == [None]
     assert [type(each.exc_value) for each in seen] == [RuntimeError]
+    committer.close()
+
+
+def test_where_no_thread_can_be_started_the_commit_is_refused_and_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    journal = FakeJournal()
+    committer = Committer(journal, lambda: None)
+    first, second = Collected(), Collected()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(StoreUnavailable, match="can't start new thread"):
+            committer.submit([unit("a")], first)
+    committer.submit([unit("b")], second)
+    assert second.wait() == [None]
+    assert [recorded.tree for recorded in journal.log] == ["b"]
     committer.close()

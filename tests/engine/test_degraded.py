@@ -1,7 +1,7 @@
 """A store that is full, locked or out of reach for a while: nothing that was reported is lost."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import (
     ApflowError,
     CommitUnknown,
+    Defect,
     Released,
     StaleVersion,
     StoreCorrupt,
@@ -18,8 +19,10 @@ from aipartnerupflow.domain.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from aipartnerupflow.engine.commit import Done as Told
+from aipartnerupflow.engine.commit import StoreClosed
 from aipartnerupflow.engine.lifecycle import load, resume
-from aipartnerupflow.engine.ports import Call
+from aipartnerupflow.engine.ports import Call, Unit
 from tests.support.bench import Bench, chain, fan, one, until
 from tests.support.works import Gate, endless
 
@@ -353,3 +356,91 @@ async def test_what_was_refused_is_not_stored_with_a_progress_that_comes_behind(
     assert bench.topics()[-1] == "task.started"
     with pytest.raises(StoreCorrupt):
         await actor.waiter()
+
+
+def break_over(bench: Bench, monkeypatch: pytest.MonkeyPatch, tree: str) -> None:
+    """The store breaks over whatever it is given of this tree."""
+    good = bench.journal.append
+
+    def append(units: Sequence[Unit]) -> int:
+        if any(append.tree == tree for unit in units for append in unit):
+            raise ZeroDivisionError
+        return good(units)
+
+    monkeypatch.setattr(bench.journal, "append", append)
+
+
+@pytest.mark.parametrize("mode", ["inline", "thread"])
+async def test_what_the_store_breaks_over_costs_its_tree_and_no_other(
+    bench: Bench, gate: Gate, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    good = await bench.submit(one("gated"))
+    bad = await bench.submit([{"id": "bad", "name": "gated"}])
+    bench.committer.mode = mode
+    with monkeypatch.context() as patched:
+        break_over(bench, patched, "bad")
+        gate.open()
+        with pytest.raises(Defect, match="tree bad"):
+            await bad.waiter()
+        assert await good.waiter() == "completed"
+        assert bench.engine.health.degraded == ""
+        await asyncio.sleep(5)  # what it tries to store of its farewell breaks as well
+    assert bench.topics("bad")[-1] == "task.started"
+    assert await (await bench.take("bad")).waiter() == "completed"
+
+
+@pytest.mark.parametrize("mode", ["inline", "thread"])
+async def test_who_asks_for_a_tree_that_the_store_breaks_over_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    bench.committer.mode = mode
+    break_over(bench, monkeypatch, "r")
+    with pytest.raises(Defect):
+        await asyncio.wait_for(bench.submit(one("noop")), 5)
+    assert bench.engine.actors == {}
+    assert await (await bench.submit([{"id": "s", "name": "noop"}])).waiter() == "completed"
+
+
+class NoThread:
+    """A committer's ``submit`` that finds no thread for a while."""
+
+    def __init__(self, bench: Bench, error: StoreUnavailable) -> None:
+        self.error, self.tries, self.over = error, 0, False
+        self._good = bench.committer.submit
+
+    def __call__(self, units: Sequence[Unit], done: Told) -> None:
+        self.tries += 1
+        if not self.over:
+            raise self.error
+        self._good(units, done)
+
+
+async def test_a_commit_for_which_no_thread_can_be_started_is_stored_later(
+    bench: Bench, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = await bench.submit(one("gated"))
+    submit = NoThread(bench, StoreUnavailable("can't start new thread"))
+    monkeypatch.setattr(bench.committer, "submit", submit)
+    bench.committer.mode = "thread"
+    with pytest.raises(StoreUnavailable, match="new thread"):  # never stored: refused at once
+        await bench.submit([{"id": "s", "name": "noop"}])
+    gate.open()
+    await asyncio.sleep(30)
+    assert "can't start new thread" in bench.engine.health.degraded
+    submit.over = True
+    assert await actor.waiter() == "completed"
+    assert submit.tries > 30
+    assert bench.engine.health.degraded == ""
+
+
+async def test_a_store_that_was_closed_is_not_tried_again(
+    bench: Bench, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = await bench.submit(one("gated"))
+    submit = NoThread(bench, StoreClosed("the store is being closed"))
+    monkeypatch.setattr(bench.committer, "submit", submit)
+    bench.committer.mode = "thread"
+    gate.open()
+    with pytest.raises(StoreUnavailable, match="being closed"):
+        await actor.waiter()
+    assert submit.tries == 1
