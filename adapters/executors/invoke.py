@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -12,7 +13,8 @@ from .context import Context
 from .demo import demonstrate
 from .hooks import InThread
 from .registry import Registry
-from .results import outcome_of, raised
+from .results import LARGE, encoded_of, judged, outcome_of, raised
+from .scrubbing import Scrubber
 from .secrets import names_in
 from .shared import Shared
 from .vault import Vault
@@ -49,7 +51,10 @@ async def invoke(
             result = await executor.execute(call.inputs)
         else:
             result = await attempt.run()
-        outcome = outcome_of(result, call.accept, vault.used)
+        if vault.used:
+            outcome = await _without_secrets(result, call, vault.used)
+        else:
+            outcome = outcome_of(result, call.accept)
         if registry.post and type(outcome) is Returned:
             await registry.after(call, call.inputs, result, in_thread)
         return outcome
@@ -65,6 +70,15 @@ async def invoke(
         if attempt is None and isinstance(error, KeyError):
             return Raised(_not_found(registry, call.executor))
         return raised(error, vault.used)
+
+
+async def _without_secrets(result: Any, call: Call, scrubber: Scrubber) -> Outcome:
+    """As `outcome_of`; a large result does not hold up the loop, nor waits for blocking code."""
+    encoded = encoded_of(result, scrubber)
+    if isinstance(encoded, Raised):
+        return encoded
+    judge = partial(judged, encoded, result, call.accept, scrubber)
+    return await asyncio.to_thread(judge) if len(encoded) > LARGE else judge()
 
 
 def _not_found(registry: Registry, id: str) -> ErrorInfo:

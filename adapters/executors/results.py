@@ -23,6 +23,12 @@ MAX_PART: Final = 8 * 1024
 UNSUCCESSFUL: Final = "unsuccessful"
 TRANSIENT: Final = "TransientError"
 """Stands among the bases of what may pass by itself."""
+CUT: Final = "_truncated"
+"""Ends the name by which a result says that its text of that name is only the beginning; a mere
+``truncated`` says it of all.
+"""
+LARGE: Final = 64 * 1024
+"""Bytes of JSON from which on secrets are struck out in a thread."""
 _CODES: Final = ("return_code", "exit_code", "status_code")
 _COMMON: Final = (BaseException, object)
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
@@ -41,6 +47,7 @@ def _by_hook(value: Any) -> Any:
 
 
 _encode = json.Encoder(enc_hook=_by_hook).encode
+_parts = json.Decoder(dict[str, Raw]).decode
 
 
 def outcome_of(
@@ -51,14 +58,26 @@ def outcome_of(
     That counts as success too where its status or exit code is one of ``accept``. Secrets are
     struck out by the ``scrubber`` before anything is cut.
     """
+    encoded = encoded_of(result, scrubber)
+    return encoded if isinstance(encoded, Raised) else judged(encoded, result, accept, scrubber)
+
+
+def encoded_of(result: Any, scrubber: Scrubber | None = None) -> bytes | Raised:
+    """JSON as it came, or why there is none."""
     try:
-        encoded = _encode(result)
+        return _encode(result)
     except Exception as error:  # noqa: BLE001 - asks foreign objects for their fields
         why = _text(error, scrubber or Scrubber())
         return _refused("result_not_json", f"the result is not JSON: {why}", "TypeError")
+
+
+def judged(
+    encoded: bytes, result: Any, accept: Collection[int] = (), scrubber: Scrubber | None = None
+) -> Outcome:
+    """The outcome for a ``result`` and its JSON. Calls no foreign code: a thread may do it."""
     fault = _unbearable(encoded)
     if fault is None and scrubber:
-        encoded = scrubber.json(encoded)
+        encoded = _scrubbed(encoded, result, scrubber)
         fault = _unbearable(encoded)
     if fault is not None:
         return fault
@@ -70,6 +89,28 @@ def outcome_of(
             )
         )
     return Returned(Raw(encoded))
+
+
+def _scrubbed(encoded: bytes, result: Any, scrubber: Scrubber) -> bytes:
+    """Without secrets, nor their beginnings at the ends of texts that the result says are cut."""
+    encoded = scrubber.json(encoded)
+    if not isinstance(result, dict):
+        return encoded
+    cut = [
+        name for name, value in result.items()
+        if isinstance(value, str) and _is_cut(result, str(name))
+    ]  # fmt: skip
+    if not cut:
+        return encoded
+    parts = _parts(encoded)
+    for name in cut:
+        if name in parts:
+            parts[name] = Raw(json.encode(scrubber.cut(json.decode(parts[name], type=str))))
+    return json.encode(parts)
+
+
+def _is_cut(result: dict[Any, Any], name: str) -> bool:
+    return result.get("truncated") is True or result.get(f"{name}{CUT}") is True
 
 
 def _unbearable(encoded: bytes) -> Raised | None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from aipartnerupflow.adapters.executors import BaseTask, Registry, TransientError, invoke
 from aipartnerupflow.adapters.executors.results import MAX_DETAIL, MAX_MESSAGE, MAX_RESULT
+from aipartnerupflow.adapters.executors.scrubbing import Scrubber
 from aipartnerupflow.domain.specs import MAX_SECONDS
 from aipartnerupflow.engine.ports import Raised, Returned
 from tests.adapters.executors.calls import call, error, outcome, result
@@ -458,3 +459,23 @@ async def test_an_error_outside_the_executor_is_still_an_outcome(
         found = await invoke(registry, call("blocking_it"), partial(no_thread))
     assert isinstance(found, Raised)
     assert found.error.type == "OSError"
+
+
+@pytest.mark.parametrize("size", [10, 2_000_000])
+async def test_a_large_result_is_cleaned_of_secrets_in_a_thread(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setenv("TOKEN", "canary-in-it")
+    registry.configure({"APFLOW_SECRETS": {"TOKEN": {"source": "env", "executors": ["it"]}}})
+    found: set[int] = set()
+    cleaned = Scrubber.json
+
+    def noted(self: Scrubber, encoded: bytes) -> bytes:
+        found.add(threading.get_ident())
+        return cleaned(self, encoded)
+
+    monkeypatch.setattr(Scrubber, "json", noted)
+    runs(registry, lambda: ["canary-in-it", "x" * size])
+    shown = await result(registry, "it", {"key": {"$secret": "TOKEN"}})
+    assert shown[0] == "[secret TOKEN]"
+    assert (threading.get_ident() in found) == (size == 10)

@@ -1,15 +1,20 @@
 """Secrets are struck out in all the forms in which they come back."""
 
 import base64
+import html
+import json as stdlib
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from msgspec import json
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw, json
 
 from aipartnerupflow.adapters.executors.results import MAX_MESSAGE, MAX_PART, outcome_of, raised
 from aipartnerupflow.adapters.executors.scrubbing import Scrubber
 from aipartnerupflow.adapters.executors.secrets import SecretText
-from aipartnerupflow.engine.ports import Raised
+from aipartnerupflow.engine.ports import Raised, Returned
 
 PEM = "-----BEGIN KEY-----\nCANARYLINE1abcdefghij\nCANARYLINE2klmnopqrst\n-----END KEY-----"
 ODD = "canary/secret+value==x y"
@@ -50,6 +55,41 @@ def test_quoted_within_a_text_it_is_struck_out() -> None:
     assert "canary" not in knowing(S='a "quoted" canary').text(said)
 
 
+ANY = "pä/s\"<b>&'+ 😀\\t"
+PYTHON = stdlib.dumps(ANY)[1:-1]
+GO = PYTHON.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
+NET = GO.replace("'", r"\u0027").replace("+", r"\u002b")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        PYTHON,
+        PYTHON.replace("/", r"\/"),
+        stdlib.dumps(ANY, ensure_ascii=False)[1:-1].replace("/", r"\/"),
+        PYTHON.replace("e4", "E4").replace("ud83d", "uD83D").replace("ude00", "uDE00"),
+        GO,
+        NET.replace("e4", "E4").replace("ud83d", "uD83D").replace("ude00", "uDE00")
+        .replace("3c", "3C").replace("3e", "3E").replace("2b", "2B"),
+        html.escape(ANY),
+        html.escape(ANY, quote=False),
+        html.escape(ANY).replace("&#x27;", "&#39;"),
+        html.escape(ANY).replace("&#x27;", "&#039;"),
+        html.escape(ANY).replace("&#x27;", "'"),
+        html.escape(ANY).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        quote(ANY, safe="").replace("%C3%A4", "%c3%a4").replace("%2F", "%2f").replace("%3C", "%3c")
+        .replace("%3E", "%3e").replace("%2B", "%2b").replace("%F0%9F", "%f0%9f")
+        .replace("%5C", "%5c"),
+        quote(ANY, safe="!'()*"),
+        ANY.encode().hex(),
+        ANY.encode().hex().upper(),
+    ],
+)  # fmt: skip
+def test_escaped_as_others_do_it_is_struck_out(written: str) -> None:
+    assert knowing(S=ANY).text(f"<p>{written}</p>") == "<p>[secret S]</p>"
+    assert json.decode(knowing(S=ANY).json(json.encode([written]))) == ["[secret S]"]
+
+
 @pytest.mark.parametrize("before", [b"", b"1", b"12", b"123"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 def test_in_base64_it_is_struck_out_wherever_it_lies(before: bytes, encode: object) -> None:
@@ -67,6 +107,66 @@ def test_a_number_that_is_a_secret_is_struck_out() -> None:
     assert json.decode(found) == {
         "a": "[secret PIN]", "b": ["[secret PIN]", 12345, True, 0.5],
     }  # fmt: skip
+
+
+TEXTS = st.lists(
+    st.sampled_from(
+        ["\\", '"', "\n", "\t", "\0", "abcdefgh", "n", "u0000", ",", "12345678", "null,", "é", "]"]
+    ),
+    max_size=5,
+).map("".join)
+VALUES = st.recursive(
+    TEXTS | st.sampled_from([12345678, -12345678.0, 912345678, 0.5, 1, 2, 3, 4, 5, None, True]),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=10,
+)
+
+
+SECRETS = (
+    "abcdefgh", "nabcdefgh", "tabcdefgh", "u0000abcd", '"abcdefgh', '",12345678', "12345678",
+    "\\abcdefgh", "abcdefgh\\", "1,2,3,4,5", "],[],[],", "\nabcdefgh", "null,null", "éabcdefgh",
+)  # fmt: skip
+
+
+@given(VALUES)
+def test_in_the_bytes_the_same_is_struck_out_as_in_each_text(value: Any) -> None:
+    for secret in SECRETS:
+        found = knowing(**{'odd "label" \\n': secret})
+        assert json.decode(found.json(json.encode(value))) == found._without(value)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("before", ["", "\n", "\t", "\\", '"', "\0", "\\\\", '\\"'])
+def test_what_looks_like_an_escape_is_none(before: str, secret: str) -> None:
+    found = knowing(S=secret)
+    value = [before + secret, before, secret[1:], [12345678], {before + secret: [1, 2, 3, 4, 5]}]
+    assert json.decode(found.json(json.encode(value))) == found._without(value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        rb'{"a":"\u0063anary\/secret"}',
+        b'{\n  "a": "canary/secret"\n}',
+        rb'["canary\/secret\u0001"]',
+    ],
+)
+def test_json_that_an_executor_has_written_itself_is_cleaned(written: bytes) -> None:
+    found = outcome_of(Raw(written), (), knowing(S="canary/secret"))
+    assert isinstance(found, Returned)
+    assert b"canary" not in bytes(found.result)
+    assert b"[secret S]" in bytes(found.result)
+    json.decode(found.result)
+
+
+@pytest.mark.parametrize("many", ["", "canary-in-it", "\\n", '\\"', "\\u0001", "\\\\"])
+def test_texts_are_not_looked_at_one_by_one(many: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(self: Scrubber, value: Any) -> Any:
+        raise AssertionError("it walks")
+
+    monkeypatch.setattr(Scrubber, "_without", slow)
+    body = b'["' + many.encode() + b'","canary-in-it"]'
+    assert json.decode(knowing(S="canary-in-it").json(body))[1] == "[secret S]"
 
 
 @pytest.mark.parametrize(
@@ -98,3 +198,38 @@ def test_a_message_is_cut_after_secrets_were_struck_out() -> None:
     ):
         assert isinstance(found, Raised)
         assert "canary" not in found.error.message
+
+
+@pytest.mark.parametrize("mark", [{"stdout_truncated": True}, {"truncated": True}])
+@pytest.mark.parametrize("size", range(4, len(ODD.encode()) + 1))
+def test_no_beginning_of_a_secret_stays_where_a_text_was_cut(
+    size: int, mark: dict[str, bool]
+) -> None:
+    said = "a" * 100 + ODD[:size]
+    found = outcome_of({"stdout": said, **mark}, (), knowing(S=ODD))
+    assert isinstance(found, Returned)
+    assert json.decode(found.result) == {"stdout": "a" * 100 + "[secret S]", **mark}
+
+
+@pytest.mark.parametrize("mark", [{}, {"truncated": False}, {"stderr_truncated": True}])
+def test_a_text_that_was_not_cut_keeps_its_end(mark: dict[str, bool]) -> None:
+    found = outcome_of({"stdout": "say can", **mark}, (), knowing(S=ODD))
+    assert isinstance(found, Returned)
+    assert json.decode(found.result)["stdout"] == "say can"
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("x abcdXabcd", "x [secret S]"),
+        ("x abcdXab", "x [secret S]"),
+        ("x abc", "x abc"),
+        ("x pässw\ufffd", "x [secret T]"),
+        ("x p\\u00e4ss", "x [secret T]"),
+        ("x 61626364", "x [secret S]"),
+        ("x \ufffd", "x \ufffd"),
+        ("", ""),
+    ],
+)
+def test_the_end_of_a_text_that_is_cut(said: str, left: str) -> None:
+    assert knowing(S="abcdXabcd", T="pässwörter").cut(said) == left
