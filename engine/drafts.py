@@ -11,9 +11,10 @@ from contextlib import suppress
 
 from ..domain import decide
 from ..domain.decide import Stamp
-from ..domain.errors import ApflowError, IdTaken, NotADraft, StaleVersion
+from ..domain.errors import ApflowError, IdTaken, InvalidGraph, NotADraft, StaleVersion
 from ..domain.events import AnyEvent
 from ..domain.evolve import evolve
+from ..domain.graph import check
 from ..domain.intake import NewId
 from ..domain.specs import NO_OPTIONS, Request, TaskSpec, TreeOptions
 from ..domain.time import to_text
@@ -53,9 +54,9 @@ class Drafts:
         """A new draft, and what is decided ``then`` in the same commit.
 
         Raises `IdTaken` where one of its ids is in use, `KeyTaken` where the request was made
-        before.
+        before, `InvalidGraph` where no task can be the root.
         """
-        root = next(spec.id for spec in specs if spec.parent is None)
+        root = next((spec.id for spec in specs if spec.parent is None), None)
         uid = self._new_id()
 
         def decision(tree: Tree, stamp: Stamp) -> list[AnyEvent]:
@@ -65,8 +66,9 @@ class Drafts:
             )  # fmt: skip
 
         with self._lock:
-            tree = Tree(root)
-            self._commit([(tree, decision), *((tree, one) for one in then)])
+            tree = Tree(root or "")
+            last = [] if root is not None else [_rootless(specs)]
+            self._commit([(tree, one) for one in (decision, *then, *last)])
             if tree.is_draft:
                 self._keep(tree)
             return tree
@@ -163,6 +165,15 @@ class Drafts:
             if isinstance(error, StaleVersion) and error.expected == 0:
                 raise IdTaken([error.tree]) from error
             raise
+
+
+def _rootless(specs: Sequence[TaskSpec]) -> Decision:
+    """Refuses what nothing before it has refused, and told more of."""
+
+    def decision(tree: Tree, stamp: Stamp) -> list[AnyEvent]:
+        raise InvalidGraph(check(specs, None))
+
+    return decision
 
 
 def _joined(specs: Sequence[TaskSpec], source: str) -> Decision:

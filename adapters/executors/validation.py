@@ -5,7 +5,7 @@ it is always given an empty one.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextvars import ContextVar
 from difflib import get_close_matches
 from itertools import islice
@@ -28,7 +28,9 @@ MAX_VIOLATIONS: Final = 20
 MAX_SECONDS: Final = 0.5
 """Of processor time, for one check against a schema that came with a task."""
 MAX_RULE: Final = 80
-"""Characters of a rule's value that are shown."""
+"""Characters of a rule's value that are shown, and of a name that is looked for."""
+MAX_KNOWN: Final = 50
+"""A schema with more properties than this lists none of them, and suggests none."""
 
 
 class _TooLong(Exception):
@@ -79,7 +81,13 @@ def _violations(validator: Any, value: Any) -> Sequence[str]:
         return ("/: the schema refers to something outside of it, which is never read",)
     except (UnknownType, ArithmeticError):
         return ("/: the schema has a rule that cannot be applied to these inputs",)
-    return list(dict.fromkeys(f"{_pointer(error)}: {_rule(error)}" for error in found))
+    unknown = next((error for error in found if error.validator == "additionalProperties"), None)
+    return list(
+        dict.fromkeys(
+            f"{_pointer(error)}: {_rule(error)}{_unknown(error) if error is unknown else ''}"
+            for error in found
+        )
+    )
 
 
 def _pointer(error: ValidationError | SchemaError) -> str:
@@ -94,8 +102,7 @@ def _rule(error: ValidationError) -> str:
     if keyword == "required" and isinstance(wanted, list) and isinstance(error.instance, dict):
         wanted = [name for name in wanted if name not in error.instance]
     shown = json.dumps(wanted, ensure_ascii=False)
-    rule = f"{keyword} {shown}" if len(shown) <= MAX_RULE else keyword
-    return rule + _unknown(error) if keyword == "additionalProperties" else rule
+    return f"{keyword} {shown}" if len(shown) <= MAX_RULE else keyword
 
 
 def _unknown(error: ValidationError) -> str:
@@ -103,11 +110,19 @@ def _unknown(error: ValidationError) -> str:
     schema, given = error.schema, error.instance
     if not isinstance(schema, dict) or not isinstance(given, dict) or "patternProperties" in schema:
         return ""
-    known = list(schema.get("properties", {}))
+    known = schema.get("properties", {})
     name = next((name for name in given if name not in known), "")
-    close = get_close_matches(name[:MAX_RULE], known, n=1)
-    hint = f", did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
-    return f": {quoted(name)} is unknown{hint if known and len(hint) <= 2 * MAX_RULE else ''}"
+    return f": {quoted(name)} is unknown{_hint(name, known)}"
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    """Nothing where there is much to look through: nobody watches the clock any more."""
+    if not known or len(known) > MAX_KNOWN or len(name) > MAX_RULE:
+        return ""
+    listed = f"; known are {', '.join(known)}"
+    close = get_close_matches(name, [one for one in known if len(one) <= MAX_RULE], n=1)
+    hint = f", did you mean {close[0]!r}?" if close else listed
+    return hint if len(hint) <= 2 * MAX_RULE else ""
 
 
 def _bounded(base: Any) -> Any:

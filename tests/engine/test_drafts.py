@@ -1,8 +1,10 @@
 """Drafts of one store, written from several processes."""
 
+import pytest
 from msgspec import structs
 
 from aipartnerupflow.domain import decide
+from aipartnerupflow.domain.errors import InvalidGraph
 from aipartnerupflow.domain.specs import TaskSpec
 from aipartnerupflow.engine.commit import Committer
 from aipartnerupflow.engine.drafts import Drafts
@@ -45,3 +47,19 @@ def test_an_adoption_is_decided_again_when_another_process_wrote_first() -> None
     )
     assert [task.spec.id for task in here.get("r").live()] == ["r", "a", "s"]
     assert [r.event.topic for r in journal.read("s")] == ["tree.created", "tree.adopted"]
+
+
+@pytest.mark.parametrize(
+    ("specs", "code"),
+    [
+        ([], "no_tasks"),
+        ([TaskSpec(id="a", name="a", parent="b"), TaskSpec(id="b", name="b", parent="a")],
+         "parent_cycle"),
+    ],
+)  # fmt: skip
+def test_what_has_no_root_is_refused_with_its_fault(specs: list[TaskSpec], code: str) -> None:
+    journal = FakeJournal()
+    with pytest.raises(InvalidGraph) as refused:
+        process(journal).create(specs, name="t")
+    assert [fault.code for fault in refused.value.faults] == [code]
+    assert journal.position() == 0

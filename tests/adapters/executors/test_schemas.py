@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from aipartnerupflow.adapters.executors import BaseTask, Registry, schema_faults
+from aipartnerupflow.adapters.executors import BaseTask, Registry, schema_faults, validation
 from aipartnerupflow.adapters.executors.schemas import check_of
 from tests.adapters.executors.calls import raw
 
@@ -94,6 +94,30 @@ def test_a_property_that_is_not_known_is_named_with_what_may_have_been_meant(
     schema = given(rules | {"additionalProperties": False})
     found = registry.violations("anything", schema, {"timeuot": "77777"})
     assert found == [f"/: additionalProperties false: {told}"]
+
+
+def test_only_the_first_property_too_many_is_named_and_none_is_sought_among_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sought: list[tuple[str, int]] = []
+
+    def close(name: str, known: list[str], n: int) -> list[str]:
+        sought.append((name, len(known)))
+        return []
+
+    monkeypatch.setattr(validation, "get_close_matches", close)
+
+    def told(known: int, name: str) -> list[str]:
+        shut = {"properties": {f"p{n}": {} for n in range(known)}, "additionalProperties": False}
+        return list(check_of({"items": shut})([{name: 1}, {name: 1}]))
+
+    assert told(2, "x") == [
+        "/0: additionalProperties false: 'x' is unknown; known are p0, p1",
+        "/1: additionalProperties false",
+    ]
+    for known, name in ((51, "x"), (2, "x" * 81)):
+        told(known, name)
+    assert sought == [("x", 2)]
 
 
 def test_where_properties_have_patterns_none_is_named() -> None:

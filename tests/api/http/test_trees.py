@@ -3,13 +3,15 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from tests.support.places import until
-from tests.support.servers import Api, Work, chain, tree
+from tests.support.servers import Api, Work, application, chain, tree
 
 NESTED = {
     "name": "root",
@@ -498,3 +500,16 @@ async def test_zero_in_a_filter_finds_nothing(each_api: Api) -> None:
         answer = await each_api.admin.get("/v1/trees", params={field: "\x00"})
         assert answer.status_code in (200, 422), (field, answer.text)
         assert json.loads(answer.content).get("items", []) == []
+
+
+async def test_what_has_no_root_is_refused_alike_with_an_engine_and_without(
+    api: Api, place: Path
+) -> None:
+    circle = [{"id": "a", "name": "give", "parent_id": "b"},
+              {"id": "b", "name": "give", "parent_id": "a"}]  # fmt: skip
+    async with application(f"memory://{uuid4().hex}", place, engine=False) as bare:
+        bodies: list[Any] = [[], circle, {"tasks": []}, {"tasks": [], "start": False}]
+        for body in bodies:
+            told = [await each.admin.post("/v1/trees", json=body) for each in (api, bare)]
+            assert [answer.status_code for answer in told] == [422, 422]
+            assert told[0].json()["errors"] == told[1].json()["errors"] != []
