@@ -134,25 +134,27 @@ class Starter:
             return
         if not self._dispatch.take(entry, keys):
             return
+        begun = False
         try:
-            if self.preparer.has_hooks or (actor.tree.blobs and actor.missing_blobs(task)):
-                self._slowly.prepare(actor, task, kind, keys)
-            else:
-                self._start(turn, actor, task, (kind, keys))
-        except Exception:
-            self._dispatch.free(keys)
-            raise
+            begun = self._start(turn, actor, task, (kind, keys))
+        finally:
+            if not begun:
+                self._dispatch.free(keys)
 
-    def _start(self, turn: Turn, actor: Actor, task: Task, place: Place) -> None:
+    def _start(self, turn: Turn, actor: Actor, task: Task, place: Place) -> bool:
+        """Whether it was begun, and holds its slots from now on."""
         kind, keys = place
+        if self.preparer.has_hooks or (actor.tree.blobs and actor.missing_blobs(task)):
+            self._slowly.prepare(actor, task, kind, keys)
+            return True
         port = Attempt(self._engine, actor, task, task.attempt + 1)
         ready = self.preparer.prepare(actor, task, kind, port)
         if ready.call is None:
-            self._dispatch.free(keys)
             assert ready.fault is not None
             self.refuse(turn, actor, task, ready.fault)
-            return
+            return False
         self.launch(turn, actor, task, ready.call, keys, None)
+        return True
 
     def launch(
         self, turn: Turn, actor: Actor, task: Task, call: Call, keys: tuple[Key, ...],
