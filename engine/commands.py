@@ -1,6 +1,7 @@
 """What users ask of trees, by name: the same words here, in the inbox and on the wire."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct, UnsetType
@@ -9,8 +10,10 @@ from ..domain import decide, errors
 from ..domain.decide import Stamp
 from ..domain.errors import ApflowError, InvalidInput, VersionMismatch
 from ..domain.events import AnyEvent
+from ..domain.specs import MAX_JSON_DEPTH
 from ..domain.tree import Tree
 from ..domain.wording import misfit, quoted
+from ..domain.written import depth
 from .ports import SIGNAL, Command, Executors
 
 MAX_REASON = 1_000
@@ -78,7 +81,7 @@ def read_arguments(command: Command) -> Arguments:
         raise InvalidInput(f"there is no command {command.name!r}; there are {', '.join(KINDS)}")
     try:
         return msgspec.json.decode(command.arguments, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(
             f"the arguments of {command.name} are not usable: {misfit(error)}"
         ) from error
@@ -140,13 +143,23 @@ def _signal(
         raise InvalidInput(f"the payload has more than {MAX_PAYLOAD} bytes")
     signals = {n for n, ref in enumerate(tree.executors) if ref.id == SIGNAL}
     if id not in tree.signal_ids:
-        value = None if payload is None else msgspec.json.decode(payload)
+        value = None if payload is None else _decoded(payload)
         for task in decide.require_signal(tree, signal.name, signals):
             schema = decide.signal_inputs(task.spec).schema
             if schema is not None and (wrong := executors.payload_faults(schema, value)):
                 where = f"the payload does not fit what task {task.spec.label} asks for"
                 raise InvalidInput(f"{where}: {'; '.join(wrong)}")
     return decide.signal(tree, id, signal.name, payload, stamp, signals=signals)
+
+
+def _decoded(payload: Raw) -> Any:
+    """As any result it becomes one that is read again, and not nested deeper than those."""
+    if depth(bytes(payload)) > MAX_JSON_DEPTH:
+        raise InvalidInput(f"the payload is nested too deeply: deeper than {MAX_JSON_DEPTH} levels")
+    try:
+        return msgspec.json.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the payload is not JSON: {misfit(error)}") from error
 
 
 # -- what an inbox holds

@@ -8,11 +8,13 @@ from ..domain.decide import Stamp
 from ..domain.errors import (
     ApflowError,
     CommitUnknown,
+    Defect,
     InvalidTransition,
     OwnedElsewhere,
     StoreError,
 )
 from .commands import Done, decide_command, done_of, outcome_of, refusal_of, require_version
+from .defects import tell
 from .errand import Errand
 from .lifecycle import reopen
 from .loading import load
@@ -103,7 +105,7 @@ class Sender:
         Whoever did may have carried it out before: then that counts.
         """
         try:
-            return self._errand.carry_out(command, left=sent)
+            return self._ran(command, left=sent)
         except ApflowError as error:
             outcome = self._inbox.outcome(command.id) if sent and self._inbox is not None else None
             if outcome is not None:
@@ -113,6 +115,16 @@ class Sender:
             if sent and self._inbox is not None and not isinstance(error, StoreError):
                 return self._refuse(self._inbox, command, error)
             raise
+
+    def _ran(self, command: Command, *, left: bool) -> Done:
+        """Raises `Defect` instead of what it must not raise: a letter is answered then, too."""
+        try:
+            return self._errand.carry_out(command, left=left)
+        except ApflowError:
+            raise
+        except Exception as error:
+            log.exception("a defect showed in a command for tree %s", command.tree)
+            raise Defect(command.tree) from error
 
     def _refuse(self, inbox: Inbox, command: Command, error: ApflowError) -> Done:
         """Raises ``error``, unless somebody has answered meanwhile: then that counts."""
@@ -192,7 +204,7 @@ class Mailroom:
 
     async def _carry_out(self, command: Command) -> None:
         try:
-            outcome = await self._decided(command)
+            outcome = await self._outcome(command)
             if outcome is not None:
                 answer = Answered(command.id, outcome)
                 await asyncio.to_thread(self._inbox.refuse, answer)
@@ -200,6 +212,16 @@ class Mailroom:
             log.warning("command %s was not answered yet: %s", command.id, error)
         finally:
             self._taken.discard(command.id)
+
+    async def _outcome(self, command: Command) -> bytes | None:
+        """What `_decided` says; a command at which a defect shows is not tried again."""
+        try:
+            return await self._decided(command)
+        except ApflowError:
+            raise
+        except Exception as error:  # noqa: BLE001 - else who asked would wait for ever
+            tell(self._engine, f"a defect showed in a command for tree {command.tree}", error)
+            return refusal_of(Defect(command.tree))
 
     async def _decided(self, command: Command) -> bytes | None:
         """The outcome where it makes no event; None where it stands with its events."""

@@ -87,6 +87,7 @@ def test_an_unknown_name_is_told_with_those_that_there_are(name: str) -> None:
         ("signal", {}),
         ("signal", {"name": 1}),
         ("signal", {"name": "go", "id": 1}),
+        ("signal", b'{"name":"go","payload":' + b"[" * 2_000 + b"]" * 2_000 + b"}"),
     ],
 )
 def test_arguments_that_are_not_usable_are_refused_and_not_repeated(

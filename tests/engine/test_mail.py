@@ -1,11 +1,14 @@
 """Commands that cross processes: the owner answers, or whoever asked does it himself."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
+from aipartnerupflow.domain import decide
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import (
+    Defect,
     InvalidInput,
     InvalidTransition,
     NotFound,
@@ -335,3 +338,65 @@ async def test_trees_of_others_are_none_of_its_business(bench: Bench, owner: Nod
     bench.node.open_mail()
     await until(lambda: bench.inbox.outcome(letter.id))
     assert bench.topics("q")[-1] == "tree.settled"
+
+
+class Broken:
+    """A decision with a defect, and what was told of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tries = 0
+        self.told: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self.told.append(context["exception"]))
+        monkeypatch.setattr(decide, "pause", self)
+
+    def __call__(self, *_: object, **__: object) -> list[e.AnyEvent]:
+        self.tries += 1
+        raise ZeroDivisionError
+
+
+@pytest.fixture
+async def pause_breaks(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Broken]:
+    yield Broken(monkeypatch)
+    asyncio.get_running_loop().set_exception_handler(None)
+
+
+async def test_a_letter_at_which_a_defect_shows_is_answered_and_not_tried_again(
+    bench: Bench, owner: Node, pause_breaks: Broken
+) -> None:
+    command = bench.command("pause")
+    bench.inbox.send(command)
+    await asyncio.sleep(60)
+    with pytest.raises(Defect, match="tree r"):
+        done_of(bench.inbox.outcome(command.id) or b"")
+    assert pause_breaks.tries == 1
+    assert {type(error) for error in pause_breaks.told} == {ZeroDivisionError}
+
+
+async def test_so_is_one_for_a_tree_that_has_settled(bench: Bench, pause_breaks: Broken) -> None:
+    assert await bench.run(one("noop")) == "completed"
+    bench.node.open_mail()
+    command = bench.command("pause")
+    bench.inbox.send(command)
+    await asyncio.sleep(60)
+    with pytest.raises(Defect, match="tree r"):
+        done_of(bench.inbox.outcome(command.id) or b"")
+    assert pause_breaks.tries == 1
+    assert [type(error) for error in pause_breaks.told] == [ZeroDivisionError]
+
+
+async def test_so_is_one_whose_owner_died_and_which_breaks_here(
+    bench: Bench, pause_breaks: Broken
+) -> None:
+    bench.on("endless", endless)
+    await bench.submit(one("endless"))
+    owner, clerk = bench.node, bench.boot("clerk")
+    command = bench.command("pause")
+    sending = asyncio.create_task(clerk.sender.send(command))
+    await asyncio.sleep(1)
+    owner.kill()
+    with pytest.raises(Defect, match="tree r"):
+        await sending
+    with pytest.raises(Defect):
+        done_of(bench.inbox.outcome(command.id) or b"")
+    assert pause_breaks.tries == 1

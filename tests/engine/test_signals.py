@@ -4,14 +4,22 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import InvalidInput, InvalidTransition, VersionMismatch
+from aipartnerupflow.engine.mail import carry_out
+from aipartnerupflow.engine.ports import Command
 from tests.support.bench import Bench, MakeBench, fan, one, until
 
 
 def signal(id: str = "s", **inputs: Any) -> dict[str, Any]:
     return {"id": id, "name": "signal", "parent_id": "r", "inputs": inputs}
+
+
+def said(bench: Bench, payload: bytes) -> Command:
+    arguments = Raw(b'{"name":"s","payload":' + payload + b"}")
+    return Command("c-1", "r", "signal", arguments, "user", bench.clock.text())
 
 
 def result(bench: Bench, task: str = "s") -> bytes | None:
@@ -204,6 +212,27 @@ async def test_a_signal_that_nobody_can_hear_is_refused_and_leaves_no_trace(
     with pytest.raises(error, match=text):
         await bench.ask("signal", **said)
     assert bench.topics() == before
+
+
+@pytest.mark.parametrize("depth", [65, 500, 985, 986, 987, 2_000])
+async def test_a_payload_that_is_nested_too_deeply_is_refused(bench: Bench, depth: int) -> None:
+    await bench.submit([*fan(0), signal()])
+    command = said(bench, b"[" * depth + b"]" * depth)
+    with pytest.raises(InvalidInput, match="nested too deeply"):
+        await carry_out(bench.engine, command)
+
+
+async def test_one_as_deep_as_a_result_may_be_is_taken(bench: Bench) -> None:
+    actor = await bench.submit([*fan(0), signal()])
+    await carry_out(bench.engine, said(bench, b"[" * 64 + b"]" * 64))
+    assert await actor.waiter() == "completed"
+
+
+@pytest.mark.parametrize("payload", [b'"\\ud800"', b'"\xff"', b'"\\x"', b"01"])
+async def test_a_payload_that_only_looks_like_json_is_refused(bench: Bench, payload: bytes) -> None:
+    await bench.submit([*fan(0), signal()])
+    with pytest.raises(InvalidInput, match=r"not JSON|not usable"):
+        await carry_out(bench.engine, said(bench, payload))
 
 
 async def test_a_payload_that_the_task_does_not_take_is_refused_and_it_waits_on(
