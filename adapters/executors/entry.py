@@ -1,6 +1,6 @@
 """What is known of one executor class, worked out once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import getattr_static, iscoroutinefunction
 from logging import getLogger
 from typing import Any, Final
@@ -61,6 +61,7 @@ class Entry:
         self._check: Check | None = None
         self._declared: Any = None
         _limit_of(cls)
+        _require_schema(cls)
         self.runs = _runs_of(cls, self.id, self.coroutine)
         self.reattaches = _reattaches(cls) and self.runs != "process"
 
@@ -107,7 +108,14 @@ class Entry:
         """What a task waits for is what it says, not what a result happens to be called."""
         if self.runs == ENGINE or not getattr(self.cls, "by_name", True):
             return ()
-        return properties_of(as_json_schema(self.declared))
+        try:
+            return properties_of(as_json_schema(self.declared))
+        except Exception:  # noqa: BLE001 - what is in a model is the user's own code
+            _log.warning(
+                "executor %s: its model has no JSON Schema, so nothing is taken from dependencies "
+                "by name", self.id, exc_info=True,
+            )  # fmt: skip
+            return None
 
     @property
     def check(self) -> Check:
@@ -143,7 +151,10 @@ class Entry:
         if getattr(self.cls, "get_input_schema", None) in _INHERITED:
             return getattr(self.cls, "inputs_schema", None)
         try:
-            return self.factory().get_input_schema()
+            schema = self.factory().get_input_schema()
+            if not _is_schema(schema):
+                raise TypeError(f"it returns a JSON Schema, not a {type(schema).__name__}")
+            return schema
         except Exception:  # noqa: BLE001 - foreign code
             _log.warning(
                 "executor %s: its get_input_schema failed, no input is checked",
@@ -182,6 +193,22 @@ def _limit_of(cls: type) -> int | None:
             f"{cls.__qualname__}.limit is how many may run at once: a whole number from 1 on"
         )
     return limit
+
+
+def _is_schema(declared: Any) -> bool:
+    return (
+        declared is None or isinstance(declared, Mapping) or hasattr(declared, "model_json_schema")
+    )
+
+
+def _require_schema(cls: type) -> None:
+    inherited = getattr(cls, "get_input_schema", None) in _INHERITED
+    declared = getattr(cls, "inputs_schema", None)
+    if inherited and not _is_schema(declared):
+        raise InvalidInput(
+            f"{cls.__qualname__}.inputs_schema is a JSON Schema, a pydantic model class or None, "
+            f"not a {type(declared).__name__}"
+        )
 
 
 def _runs_of(cls: type, id: str, coroutine: bool) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from aipartnerupflow.adapters.executors import (
     BaseTask,
@@ -143,6 +144,9 @@ def test_a_built_in_executor_is_replaced_only_on_purpose(
         ({"runs": "thread"}, "runs"),
         ({"runs": "somewhere"}, "runs"),
         ({"execute": None}, "execute"),
+        ({"inputs_schema": "oops"}, "Mine.inputs_schema is a JSON Schema, .* not a str"),
+        ({"inputs_schema": [("type", "object")]}, "inputs_schema"),
+        ({"inputs_schema": True}, "inputs_schema"),
     ],
 )
 def test_a_class_that_cannot_be_an_executor_is_refused(
@@ -254,6 +258,35 @@ async def test_an_executor_whose_schema_cannot_be_asked_for_runs_unchecked(
     assert registry.kind("broken").properties is None
     assert "broken" in caplog.text
     assert await result(registry, "broken") == 1
+
+
+@pytest.mark.parametrize("schema", ["oops", 3, [1]])
+async def test_so_does_one_whose_schema_is_none(
+    registry: Registry, caplog: pytest.LogCaptureFixture, schema: Any
+) -> None:
+    cls = executor("mine", 1)
+    cls.get_input_schema = lambda self: schema  # type: ignore[method-assign]
+    registry.register(cls)
+    assert registry.kind("mine").properties is None
+    assert registry.violations("mine", raw({}), {"any": 1}) == ()
+    assert f"not a {type(schema).__name__}" in caplog.text
+    assert await result(registry, "mine") == 1
+
+
+def test_a_model_that_has_no_json_schema_checks_all_the_same(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Takes(BaseModel):
+        n: int
+        call: Callable[[], int] | None = None
+
+    cls = executor("mine")
+    cls.inputs_schema = Takes
+    registry.register(cls)
+    assert registry.kind("mine").properties is None
+    assert "mine" in caplog.text
+    assert registry.violations("mine", raw({}), {"n": 1}) == ()
+    assert registry.violations("mine", raw({}), {"n": "x"}) == ["/n: int_parsing"]
 
 
 def test_importing_the_executors_imports_nothing_heavy() -> None:
