@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..domain.decide.attempts import deadline_of
+from ..domain.errors import ApflowError
 from ..domain.inputs import EmptyPointer, effective
 from ..domain.specs import Concurrency, ErrorInfo, idempotency_key
 from ..domain.tree import NONE, Task
@@ -39,6 +40,8 @@ class Preparer:
         self._dispatch = dispatch
         self._backend = backend
         self._kinds: dict[str, Place] = {}
+        self._unusable: dict[str, str] = {}
+        """Why an executor that is registered cannot be had here."""
         self.waiting: set[str] = set()
         """Ids of the executors that the engine itself plays."""
 
@@ -47,7 +50,7 @@ class Preparer:
         place = actor.places.get(task.kind)
         if place is None:
             executor = actor.tree.executor_of(task)
-            place = None if executor is None else self._place(executor)
+            place = None if executor is None else self._find(executor)
             if place is None:
                 return None
             if actor.tree.options.limit is not None and place[1]:
@@ -64,6 +67,13 @@ class Preparer:
         key = ("key", concurrency.key)
         self._dispatch.limit(key, concurrency.limit)
         return place[0], (*place[1], key)
+
+    def _find(self, executor: str) -> Place | None:
+        try:
+            return self._place(executor)
+        except ApflowError as error:
+            self._unusable[executor] = str(error)
+            return None
 
     def _place(self, executor: str) -> Place | None:
         found = self._kinds.get(executor)
@@ -84,11 +94,14 @@ class Preparer:
 
     def no_executor(self, actor: Actor, task: Task) -> ErrorInfo:
         """The fault of a task for which there is no executor here."""
+        executor = actor.tree.executor_of(task) or ""
+        if executor in self._unusable:
+            return ErrorInfo("executor_not_found", self._unusable.pop(executor))
         names = ", ".join(self._executors.ids())
         if task.kind == NONE:
             wanted = f"{quoted(task.spec.name)} is no executor and the task has no children"
         else:
-            wanted = f"the executor {quoted(actor.tree.executor_of(task) or '')} is not registered"
+            wanted = f"the executor {quoted(executor)} is not registered"
         return ErrorInfo("executor_not_found", f"{wanted}. Registered are: {names}.")
 
     def prepare(
@@ -118,10 +131,18 @@ class Preparer:
             )
         except EmptyPointer as error:
             return Ready(None, error.as_error())
-        if checked and (wrong := self._executors.violations(kind.id, spec.schemas, inputs)):
-            return Ready(None, ErrorInfo("invalid_inputs", "; ".join(wrong), ("ValueError",)))
+        if checked and (fault := self._fault(kind, task, inputs)):
+            return Ready(None, fault)
         number = task.attempt + 1 if attempt is None else attempt
         return Ready(self._call(actor, task, kind, inputs, port, number))
+
+    def _fault(self, kind: Kind, task: Task, inputs: dict[str, Any]) -> ErrorInfo | None:
+        """What is wrong with the inputs, or with the executor, as where its library is missing."""
+        try:
+            wrong = self._executors.violations(kind.id, task.spec.schemas, inputs)
+        except ApflowError as error:
+            return ErrorInfo("executor_not_found", str(error))
+        return ErrorInfo("invalid_inputs", "; ".join(wrong), ("ValueError",)) if wrong else None
 
     def _call(
         self, actor: Actor, task: Task, kind: Kind, inputs: dict[str, Any], port: AttemptPort,

@@ -3,7 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from aipartnerupflow.domain import events as e
+from aipartnerupflow.domain.errors import InvalidInput
+from aipartnerupflow.domain.specs import ErrorInfo
 from aipartnerupflow.engine.ports import Call
 from tests.support.bench import Bench, chain, fan, until
 
@@ -93,3 +97,21 @@ async def test_what_a_pre_hook_changes_is_stored_with_the_start(bench: Bench) ->
     started = [r.event for r in bench.journal.log if isinstance(r.event, e.TaskStarted)]
     assert [bytes(x.inputs) for x in started if x.called and x.inputs] == [b'{"added":1}']
     assert bench.backend.calls[0].inputs == {"added": 1}
+
+
+@pytest.mark.parametrize("lacking", ["violations", "kind", "module_of"])
+async def test_an_executor_that_turns_out_to_be_unusable_fails_its_task_with_the_reason(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    def lacks(*args: Any) -> Any:
+        raise InvalidInput("noop needs asyncssh: pip install it")
+
+    async def first(call: Call) -> None:
+        monkeypatch.setattr(bench.executors, lacking, lacks)
+
+    bench.on("first", first)
+    tasks = [*fan(1, dependencies=["f"]), {"id": "f", "name": "first", "parent_id": "r"}]
+    assert await asyncio.wait_for(bench.run(tasks), 5) == "failed"
+    failed = bench.facts(e.TaskFailed, "t0")[0]
+    assert failed.error == ErrorInfo("executor_not_found", "noop needs asyncssh: pip install it")
+    assert bench.started() == ["f"]
