@@ -222,11 +222,11 @@ class Defect(ApflowError):
     What is stored is what was decided before; the tree can be taken up again.
     """
 
-    def __init__(self, tree: str) -> None:
+    def __init__(self, tree: str = "") -> None:
+        where = f"while tree {tree} was run. It was let go of" if tree else "in a command"
         super().__init__(
-            f"a defect of this software showed while tree {tree} was run. It was let go of; what "
-            "is stored is right, and it goes on from there when it is resumed. The log has more: "
-            "please report it."
+            f"a defect of this software showed {where}; what is stored is right, and goes on from "
+            "there when it is resumed. The log has more: please report it."
         )
 
 

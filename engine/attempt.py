@@ -77,7 +77,7 @@ class Attempt:
             return self._actor if facts else None, None
 
         if self._actor.driven:
-            self._engine.post(decision)
+            self._engine.post(decision, tree=self._actor.tree.id)
 
     async def save(self, checkpoint: Raw) -> None:
         """Returns after the commit. Raises `InvalidTransition` where the attempt is over."""
@@ -115,4 +115,4 @@ class Attempt:
             actor.apply(facts(actor.tree, turn.stamp(actor)))
             return actor, None
 
-        await self._engine.post(decision)
+        await self._engine.post(decision, tree=actor.tree.id)

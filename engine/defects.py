@@ -1,29 +1,61 @@
 """A defect that shows in one tree costs this engine that tree, and no other tree its turn."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..domain.errors import Defect
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .actor import Actor
     from .engine import Engine
     from .turn import Turn
 
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+"""Seconds after which a tree is taken up again, twice as many each time."""
+
 
 def contain(engine: "Engine", turn: "Turn", actor: "Actor", error: Exception) -> None:
-    """Let go of the tree: nothing of what this turn decided for it is stored, and who waits for it
-    is told. The loop's exception handler gets what went wrong.
+    """Let go of the tree, and tell who waits for it; the loop's exception handler gets the error.
 
-    What is stored is untouched: the tree can be taken up again.
+    What was decided before the defect showed is stored with this turn, unless its own step may be
+    half done, or nothing of the tree is stored yet. What is stored is right either way: the tree is
+    taken up again from there.
     """
-    tell(engine, f"a defect showed in tree {actor.tree.id}", error)
     told = Defect(actor.tree.id)
+    tell(engine, f"a defect showed in tree {actor.tree.id}", error)
+    if not actor.is_whole or not actor.stored:
+        actor.drop_pending()
+        turn.touched.pop(actor, None)
     start = turn.drop(actor, told)
     if start is not None:
         engine.starter.refused(start)
     engine.lose(actor, told)
 
 
-def tell(engine: "Engine", message: str, error: Exception) -> None:
+def tell(engine: "Engine", message: str, error: BaseException) -> None:
     """To whoever operates the process."""
     engine.loop.call_exception_handler({"message": message, "exception": error})
+
+
+class Defects:
+    """When trees in which a defect showed may be taken up again by this engine."""
+
+    def __init__(self, loop: "asyncio.AbstractEventLoop") -> None:
+        self._loop = loop
+        self._seen: dict[str, tuple[float, float]] = {}
+
+    def note(self, tree: str) -> None:
+        """One more."""
+        last = self._seen.get(tree, (FIRST_PAUSE / 2, 0.0))[0]
+        pause = min(last * 2, LONGEST_PAUSE)
+        self._seen[tree] = pause, self._loop.time() + pause
+
+    def forget(self, tree: str) -> None:
+        """It has settled."""
+        self._seen.pop(tree, None)
+
+    def holds_off(self, tree: str) -> bool:
+        """Whether it is too soon for another try."""
+        return self._seen.get(tree, (0.0, 0.0))[1] > self._loop.time()

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from ..domain import decide
 from ..domain.decide import Stamp
 from ..domain.decide.attempts import is_running
-from ..domain.errors import ApflowError, Released
+from ..domain.errors import ApflowError, Defect, Released
 from ..domain.time import to_text
 from .actor import Actor
+from .defects import tell
+from .loading import load
 from .ports import Call, Returned, Stopped, Unit
 from .turn import Turn
 from .writing import SAVE_DEADLINE
@@ -35,8 +37,44 @@ class Departure:
             return
         if actor.stored:  # else it was never stored, and who asked for it hears of it
             log.warning("tree %s is no longer run by this engine: %s", actor.tree.id, error)
-        self.let_go(actor)
+        stops = self.let_go(actor)
         actor.abandon(error)
+        defect = isinstance(error, Defect)
+        if defect:
+            self._engine.defects.note(actor.tree.id)
+        if stops or defect:
+            self._engine.leaving.add(actor.tree.id)
+            self._engine.in_background(self._leave_behind(actor.tree.id, stops, free=defect))
+
+    async def _leave_behind(self, tree: str, stops: Stops, *, free: bool) -> None:
+        """Nobody here takes the tree up while something of it still runs; then it is ``free`` for
+        all, where nobody else has it.
+        """
+        try:
+            if stops:
+                await asyncio.wait([task for _, task in stops])
+            if free:
+                await self._free(tree, {call.task for call, task in stops if _has_ended(task)})
+        except ApflowError as error:  # somebody else wrote, or it was never stored
+            log.info("tree %s was not released: %s", tree, error)
+        finally:
+            self._engine.leaving.discard(tree)
+
+    async def _free(self, id: str, ended: Container[str]) -> None:
+        """As `release`, from what is stored."""
+        engine = self._engine
+        await engine.quiet()
+        tree = await asyncio.to_thread(load, engine.journal, id)
+        if tree.engine != engine.name:
+            return
+
+        def decision(turn: Turn) -> tuple[Actor, None]:
+            actor = Actor(tree)
+            over = {n for n in tree.running if tree.at_n(n).spec.id in ended}
+            actor.apply(decide.release(tree, turn.stamp(actor), ended=over))
+            return actor, None
+
+        await engine.post(decision)
 
     def forget(self, actor: Actor) -> None:
         """The tree is not run here any more, and nothing of it runs."""
@@ -78,23 +116,28 @@ class Departure:
             if waiting:
                 await asyncio.wait(waiting)
         finally:
-            self._store(leaving)
-            self._engine.leaving -= ids
-            for actor in actors:
-                actor.abandon(Released(actor.tree.id))
+            try:
+                self._store(leaving)
+            finally:
+                self._engine.leaving -= ids
+                for actor in actors:
+                    actor.abandon(Released(actor.tree.id))
 
     def _store(self, leaving: dict[Actor, Stops]) -> None:
         turn = Turn(Stamp(to_text(self._engine.clock.now())))
         units: list[Unit] = []
         for actor, stops in leaving.items():
-            ended = self._take_results(turn, actor, stops)
-            actor.apply(decide.release(actor.tree, turn.stamp(actor), ended=ended))
-            turn.follow(actor)
-            if actor.pending:
+            try:
+                ended = self._take_results(turn, actor, stops)
+                actor.apply(decide.release(actor.tree, turn.stamp(actor), ended=ended))
+                turn.follow(actor)
+            except Exception as error:  # noqa: BLE001 - the others are to be released
+                tell(self._engine, f"a defect showed in tree {actor.tree.id}", error)
+            if actor.pending and actor.is_whole:
                 units.append((actor.to_append(),))
         results = self._engine.committer.commit(units) if units else []
-        for error in filter(None, results):
-            log.warning("a tree could not be released in good order: %s", error)
+        for refused in filter(None, results):
+            log.warning("a tree could not be released in good order: %s", refused)
 
     def _take_results(self, turn: Turn, actor: Actor, stops: Stops) -> set[int]:
         """What attempts still returned counts; gives those that have really ended."""
@@ -114,3 +157,7 @@ class Departure:
                 actor.apply(self._engine.judge.facts(turn, actor, call, stopped.outcome))
                 turn.follow(actor)
         return ended
+
+
+def _has_ended(stop: "asyncio.Task[Stopped]") -> bool:
+    return not stop.cancelled() and stop.exception() is None and stop.result().ended

@@ -17,7 +17,7 @@ from ..domain.time import to_text
 from .acting import Acting
 from .actor import Actor
 from .commit import Committer
-from .defects import contain
+from .defects import Defects, contain, tell
 from .departure import Departure
 from .dispatch import Dispatch
 from .finishing import mark_seen
@@ -74,6 +74,7 @@ class Engine:
         self._departure = Departure(self)
         self._acting = Acting(self, self._report)
         self._incoming = Incoming(self)
+        self.defects = Defects(self.loop)
         self._background: set[asyncio.Task[Any]] = set()
         self._services: list[asyncio.Task[None]] = []
         self._quiet = asyncio.Event()
@@ -101,16 +102,19 @@ class Engine:
         self.starter.held = False
         self._schedule()
 
-    async def command(self, decision: Decision) -> Any:
-        """Decide in the next turn; returns the answer once it is durable. Raises what it raised.
+    async def command(self, decision: Decision, *, tree: str = "") -> Any:
+        """Decide in the next turn; returns the answer once it is durable. Raises what it raised,
+        and `Defect` instead of what it must not raise; then the ``tree`` is let go of.
 
         While the store cannot be written nothing is taken on: `StoreUnavailable`.
         """
         if reason := self.health.degraded:
             raise StoreUnavailable(f"nothing new is taken on for now: {reason}")
-        return await self.post(decision, patient=False)
+        return await self.post(decision, tree=tree, patient=False)
 
-    def post(self, decision: Decision, *, patient: bool = True) -> "asyncio.Future[Any]":
+    def post(
+        self, decision: Decision, *, tree: str = "", patient: bool = True
+    ) -> "asyncio.Future[Any]":
         """`command` without waiting for it, from within: it is not refused in bad times.
 
         Its answer comes when it is durable, however long that takes.
@@ -119,7 +123,7 @@ class Engine:
             raise StoreUnavailable("this engine was stopped; start another")
         future: asyncio.Future[Any] = self.loop.create_future()
         future.add_done_callback(mark_seen)
-        self._incoming.add_command(decision, future, patient)
+        self._incoming.add_command(decision, future, patient, tree)
         self._schedule()
         return future
 
@@ -172,6 +176,8 @@ class Engine:
         turn = Turn(Stamp(to_text(self.clock.now())))
         self._incoming.take(turn)
         for actor in list(turn.touched):
+            if actor.is_lost:
+                continue
             try:
                 turn.follow(actor)
             except Exception as error:  # noqa: BLE001 - the other trees have done nothing
@@ -190,7 +196,7 @@ class Engine:
         starts = self.starter.asked_for(turn)
         writes = [Write(a, (a.to_append(),)) for a in turn.touched if a.pending] + starts
         for actor in turn.touched:
-            if actor.tree.armed:
+            if actor.tree.armed and actor.driven:
                 self.timers.arm(actor)
         if not writes:
             self._quiet.set()
@@ -210,6 +216,7 @@ class Engine:
     def finish(self, actor: Actor) -> None:
         """The tree has settled, durably."""
         self._departure.forget(actor)
+        self.defects.forget(actor.tree.id)
         actor.settle()
 
     def lose(self, actor: Actor, error: ApflowError) -> None:
@@ -242,7 +249,13 @@ class Engine:
 
     def serve(self, service: Coroutine[Any, Any, None]) -> None:
         """Run what watches beside the turns, until the engine begins to close."""
-        self._services.append(self.in_background(service))
+        serving = self.in_background(service)
+        serving.add_done_callback(self._served)
+        self._services.append(serving)
+
+    def _served(self, service: "asyncio.Task[None]") -> None:
+        if not service.cancelled() and (error := service.exception()) is not None:
+            tell(self, "a service of the engine broke down", error)
 
     def in_background(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Run a coroutine beside the turns; it ends with the engine."""

@@ -5,7 +5,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..domain import decide
-from ..domain.errors import ApflowError
+from ..domain.errors import ApflowError, Defect
 from .actor import Actor
 from .defects import contain, tell
 from .ports import Call, Outcome
@@ -23,13 +23,15 @@ class Incoming:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        self._commands: list[tuple[Decision, asyncio.Future[Any], bool]] = []
+        self._commands: list[tuple[Decision, asyncio.Future[Any], bool, str]] = []
         self._soon: list[tuple[Actor, int]] = []
         self.reports: list[tuple[Call, Outcome]] = []
 
-    def add_command(self, decision: Decision, future: "asyncio.Future[Any]", patient: bool) -> None:
+    def add_command(
+        self, decision: Decision, future: "asyncio.Future[Any]", patient: bool, tree: str
+    ) -> None:
         """Decide it; the future gets the answer."""
-        self._commands.append((decision, future, patient))
+        self._commands.append((decision, future, patient, tree))
 
     def add_start(self, actor: Actor, n: int) -> None:
         """Try to start a task."""
@@ -53,12 +55,13 @@ class Incoming:
         engine = self._engine
         reports, self.reports = self.reports, []
         for call, outcome in reports:
-            engine.attempt_ended(call)
             actor = engine.actors.get(call.tree)
             if actor is None:
+                engine.attempt_ended(call)
                 log.warning("dropped a report of task %s: its tree is not run here", call.task)
                 continue
             try:
+                engine.attempt_ended(call)
                 actor.apply(engine.judge.facts(turn, actor, call, outcome))
                 turn.touch(actor)
             except Exception as error:  # noqa: BLE001 - the other reports would be lost with it
@@ -66,21 +69,33 @@ class Incoming:
 
     def _take_commands(self, turn: Turn) -> None:
         commands, self._commands = self._commands, []
-        for decision, future, patient in commands:
+        for decision, future, patient, tree in commands:
             try:
                 actor, value = decision(turn)
             except Exception as error:  # noqa: BLE001 - else who asked would wait for ever
-                if not isinstance(error, ApflowError):
-                    tell(self._engine, "a defect showed in a command", error)
+                told = self._told(turn, tree, error)
                 if not future.done():
-                    future.set_exception(error)
+                    future.set_exception(told)
                 continue
             if actor is not None:
                 turn.touch(actor)
             turn.answers.append(Answer(future, actor, value, patient))
 
+    def _told(self, turn: Turn, tree: str, error: Exception) -> Exception:
+        """What who gave a command hears. The tree of one that broke may be half changed."""
+        if isinstance(error, ApflowError):
+            return error
+        actor = self._engine.actors.get(tree)
+        if actor is None:
+            tell(self._engine, "a defect showed in a command", error)
+        else:
+            contain(self._engine, turn, actor, error)
+        return Defect(tree)
+
     def _take_timers(self, turn: Turn) -> None:
         for actor, n, alarm in self._engine.timers.rung():
+            if not actor.driven:  # lost in this very turn
+                continue
             try:
                 self._ring(turn, actor, n, alarm)
             except Exception as error:  # noqa: BLE001 - the other timers would be lost with it

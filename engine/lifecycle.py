@@ -8,6 +8,7 @@ from msgspec import Struct
 from ..domain import decide
 from ..domain.errors import (
     ApflowError,
+    Defect,
     ExecutorMissing,
     IdTaken,
     OwnedElsewhere,
@@ -18,6 +19,7 @@ from ..domain.specs import Request, TaskSpec, TreeOptions
 from ..domain.tree import Tree
 from .actor import Actor, Observer
 from .commands import Done, decide_command, outcome_of, require_version
+from .defects import tell
 from .engine import Engine
 from .loading import load
 from .ports import Command, Executors, OpenTree
@@ -130,7 +132,7 @@ async def submit(
         engine.adopt(actor)
         return actor, actor
 
-    actor: Actor = await engine.command(decision)
+    actor: Actor = await engine.command(decision, tree=tree.id)
     return actor
 
 
@@ -176,7 +178,7 @@ async def reopen(engine: Engine, command: Command, *, left: bool = False) -> Don
             return actor, version
 
         try:
-            return Done(await engine.command(decision))
+            return Done(await engine.command(decision, tree=tree.id))
         except StaleVersion:
             continue  # somebody else wrote meanwhile
 
@@ -205,6 +207,9 @@ async def resume(
             done.taken.append(await take(engine, tree, take_over, observers))
         except ApflowError as error:
             done.refused[tree.id] = error
+        except Exception as error:  # noqa: BLE001 - the others are to be taken up
+            tell(engine, f"a defect showed in tree {tree.id}", error)
+            done.refused[tree.id] = Defect(tree.id)
 
     for i in range(0, len(todo), AT_ONCE):
         await asyncio.gather(*map(one, todo[i : i + AT_ONCE]))
@@ -259,7 +264,7 @@ async def _claim(engine: Engine, tree: Tree, observers: Sequence[Observer]) -> A
         engine.take_up(actor)
         return actor, actor
 
-    actor: Actor = await engine.command(decision)
+    actor: Actor = await engine.command(decision, tree=tree.id)
     return actor
 
 

@@ -173,7 +173,8 @@ def decision_of(engine: "Engine", command: Command, *, left: bool) -> "Decision"
 
 async def carry_out(engine: "Engine", command: Command) -> Done:
     """A command for a tree that ``engine`` drives; returns once it is durable."""
-    version, _ = await engine.command(decision_of(engine, command, left=False))
+    decision = decision_of(engine, command, left=False)
+    version, _ = await engine.command(decision, tree=command.tree)
     return Done(version)
 
 
@@ -227,7 +228,7 @@ class Mailroom:
         """The outcome where it makes no event; None where it stands with its events."""
         try:
             decision = decision_of(self._engine, command, left=True)
-            version, changed = await self._engine.post(decision)
+            version, changed = await self._engine.post(decision, tree=command.tree)
         except _NotHere:
             return await self._after_the_end(command)
         except StoreError:

@@ -14,6 +14,7 @@ from ..domain.specs import ErrorInfo
 from ..domain.tree import Completed, Task
 from .actor import Actor
 from .attempt import Attempt
+from .defects import tell
 from .dispatch import Dispatch, Key
 from .ports import Kind
 from .prepare import Ready
@@ -70,14 +71,18 @@ class Slowly:
         def decision(turn: Turn) -> tuple[Actor | None, None]:
             if actor.preparing.pop(task.n, None) is None:
                 return None, None  # taken back meanwhile
-            if self._is_current(ready, actor, task, given):
-                self._begin(turn, actor, task, ready, keys, changed)
-            else:
-                self._dispatch.free(keys)
-                self._engine.soon(actor, task.n)
+            begun = False
+            try:
+                if self._is_current(ready, actor, task, given):
+                    begun = self._begin(turn, actor, task, ready, keys, changed)
+                else:
+                    self._engine.soon(actor, task.n)
+            finally:
+                if not begun:
+                    self._dispatch.free(keys)
             return actor, None
 
-        self._engine.post(decision)
+        self._engine.post(decision, tree=actor.tree.id)
 
     def _is_current(
         self, ready: Ready, actor: Actor, task: Task, given: Sequence[Completed]
@@ -98,24 +103,27 @@ class Slowly:
     def _begin(
         self, turn: Turn, actor: Actor, task: Task, ready: Ready, keys: tuple[Key, ...],
         changed: Raw | None,
-    ) -> None:  # fmt: skip
-        """Start it, unless something else has happened to it meanwhile."""
+    ) -> bool:  # fmt: skip
+        """Start it, unless something else has happened to it meanwhile: whether it was."""
         starter = self._starter
         if not starter.is_startable(actor, task.n):
-            self._dispatch.free(keys)
-        elif ready.call is None:
-            self._dispatch.free(keys)
+            return False
+        if ready.call is None:
             starter.refuse(turn, actor, task, ready.fault or ErrorInfo("not_prepared", ""))
-        elif task.spec.policy.concurrency is not None and actor in turn.provisional:
-            self._dispatch.free(keys)
+            return False
+        if task.spec.policy.concurrency is not None and actor in turn.provisional:
             self._engine.soon(actor, task.n)
-        else:
-            starter.launch(turn, actor, task, ready.call, keys, changed)
+            return False
+        starter.launch(turn, actor, task, ready.call, keys, changed)
+        return True
 
     async def _reattach(self, actor: Actor, task: Task, kind: Kind, keys: tuple[Key, ...]) -> None:
         try:
             ready = await self._with_blobs(actor, task, kind, task.attempt)
         except ApflowError:  # the next attempt will tell of it
+            ready = Ready(None)
+        except Exception as error:  # noqa: BLE001 - else its slots were never given back
+            tell(self._engine, f"a defect showed in tree {actor.tree.id}", error)
             ready = Ready(None)
 
         def decision(turn: Turn) -> tuple[Actor | None, None]:
@@ -131,7 +139,7 @@ class Slowly:
             turn.launches.append((actor, call, task.spec.policy))
             return actor, None
 
-        self._engine.post(decision)
+        self._engine.post(decision, tree=actor.tree.id)
 
     async def _read(self, hash: str) -> bytes:
         """A large result; a store that is away is asked again, as long as it takes."""

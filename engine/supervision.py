@@ -157,7 +157,7 @@ class Supervisor:
             actor.apply(facts)
             return actor, None
 
-        self._engine.post(decision)
+        self._engine.post(decision, tree=actor.tree.id)
 
 
 def _timeout(type: str, message: str) -> ErrorInfo:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ..domain.errors import ApflowError, NewerEvent, StaleVersion, StoreCorrupt, StoreError
+from .defects import tell
 from .lifecycle import is_undriven, take
 from .ports import OpenTree
 
@@ -42,6 +43,8 @@ async def beat(engine: "Engine") -> None:
                     await drop_what_others_took(engine)
             except StoreError as error:
                 log.info("the lease of engine %s was not prolonged: %s", engine.name, error)
+            except Exception as error:  # noqa: BLE001 - the next beat may be better
+                tell(engine, "a defect showed in a beat", error)
     finally:
         thread.shutdown(wait=False)
 
@@ -77,6 +80,8 @@ class Watch:
                 await self.scan()
             except StoreError as error:
                 log.info("open work cannot be read: %s", error)
+            except Exception as error:  # noqa: BLE001 - the next look may be better
+                tell(self._engine, "a defect showed in a look for open work", error)
 
     async def scan(self) -> None:
         """One look, in an order of chance so that several engines do not meet."""
@@ -85,8 +90,11 @@ class Watch:
         free = [
             tree
             for tree in await asyncio.to_thread(self._free)
-            if tree.id not in engine.actors and self._refused.get(tree.id, 0.0) <= now
+            if tree.id not in engine.actors
+            and self._refused.get(tree.id, 0.0) <= now
+            and not engine.defects.holds_off(tree.id)
         ]
+        self._refused = {id: until for id, until in self._refused.items() if until > now}
         random.shuffle(free)
         for i in range(0, len(free), AT_ONCE):
             await asyncio.gather(*map(self._take, free[i : i + AT_ONCE]))
@@ -109,4 +117,7 @@ class Watch:
             if isinstance(error, StoreError) and not isinstance(error, StoreCorrupt | NewerEvent):
                 raise  # it may heal
             log.info("tree %s is left: %s", tree.id, error)
+            self._refused[tree.id] = self._engine.loop.time() + GIVE_UP
+        except Exception as error:  # noqa: BLE001 - the others are to be taken up
+            tell(self._engine, f"a defect showed in tree {tree.id}", error)
             self._refused[tree.id] = self._engine.loop.time() + GIVE_UP

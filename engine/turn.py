@@ -97,10 +97,9 @@ class Turn:
         self.touched[actor] = None
 
     def drop(self, actor: Actor, error: ApflowError) -> Provisional | None:
-        """Nothing of the actor is to be stored; who asked for it hears of the ``error``. Gives the
-        start for which it wanted a place.
+        """Who asked for something of the actor hears of the ``error``. Gives the start for which it
+        wanted a place.
         """
-        self.touched.pop(actor, None)
         for answer in self.answers:
             if answer.actor is actor and not answer.future.done():
                 answer.future.set_exception(error)
