@@ -172,7 +172,12 @@ class Preparer:
         )
 
     async def hooks(self, call: Call) -> Mapping[str, Any] | None:
-        """What pre-hooks made of the inputs; None where they left them alone."""
+        """What pre-hooks made of the inputs; None where they left them alone.
+
+        None run for what only waits: the engine itself reads these inputs.
+        """
+        if call.executor in self.waiting:
+            return None
         return await self._executors.before(call)
 
     @property

@@ -9,7 +9,7 @@ from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import InvalidInput
 from aipartnerupflow.domain.specs import ErrorInfo
 from aipartnerupflow.engine.ports import Call
-from tests.support.bench import Bench, chain, fan, until
+from tests.support.bench import Bench, chain, fan, one, until
 
 
 async def test_results_reach_dependents_by_key_and_are_fresh_copies(bench: Bench) -> None:
@@ -115,3 +115,19 @@ async def test_an_executor_that_turns_out_to_be_unusable_fails_its_task_with_the
     failed = bench.facts(e.TaskFailed, "t0")[0]
     assert failed.error == ErrorInfo("executor_not_found", "noop needs asyncssh: pip install it")
     assert bench.started() == ["f"]
+
+
+@pytest.mark.parametrize("waits", [{"seconds": 5}, {"until": "2026-01-01T00:00:05Z"}])
+async def test_no_pre_hook_runs_for_a_task_that_only_waits(
+    bench: Bench, waits: dict[str, Any]
+) -> None:
+    bench.executors.changed = {"wrapped": 1}
+    assert await asyncio.wait_for(bench.run(one("wait", inputs=waits)), 20) == "completed"
+
+
+async def test_nor_for_one_that_waits_for_a_signal(bench: Bench) -> None:
+    bench.executors.changed = {"wrapped": 1}
+    actor = await bench.submit(one("signal", inputs={"name": "go"}))
+    await until(lambda: "task.waiting" in bench.topics())
+    await bench.ask("signal", name="go")
+    assert await asyncio.wait_for(actor.waiter(), 20) == "completed"
