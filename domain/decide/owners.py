@@ -64,7 +64,8 @@ def _interrupted(
         error = ErrorInfo("interrupted", f"its engine stopped while it ran ({why})")
         return failed(task, task.attempt, error, stamp)
     if task.interruptions >= policy.max_interruptions:
-        text = f"its engine stopped, or let go of its tree, {task.interruptions + 1} times while it ran"
+        times = task.interruptions + 1
+        text = f"its engine stopped, or let go of it, {times} times while it ran"
         return failed(task, task.attempt, ErrorInfo("interrupted_too_often", text), stamp)
     return e.TaskInterrupted(
         at=stamp.at, by=stamp.by, cause=stamp.cause,

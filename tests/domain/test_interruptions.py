@@ -36,7 +36,7 @@ def after(policy: Policy, interruptions: int) -> Given:
 
 
 def too_often(times: int) -> AnyEvent:
-    text = f"its engine stopped {times} times while it ran"
+    text = f"its engine stopped, or let go of it, {times} times while it ran"
     return failed("a", "interrupted_too_often", text, times)
 
 
