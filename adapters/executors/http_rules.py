@@ -6,7 +6,6 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from ...domain.errors import InvalidInput, TargetRefused
-from ..net.guard import Guard
 from .secrets import SecretText, holds_secret
 
 TRANSIENT: Final = frozenset({429, 502, 503, 504})
@@ -15,7 +14,7 @@ RESERVED: Final = frozenset(
     {"connection", "content-length", "host", "transfer-encoding", "upgrade", "keep-alive", "te"}
 )
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8192}")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e]{0,8192}")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -23,8 +22,15 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if name.lower() in RESERVED:
             raise InvalidInput(f"the header {name} is not yours to set: it follows from the rest")
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise InvalidInput("a header has a name or a value that HTTP cannot carry")
+        if not _NAME.fullmatch(name):
+            raise InvalidInput("a header has a name that HTTP cannot carry")
+        if not _VALUE.fullmatch(value):
+            raise InvalidInput(
+                f"the header {name} has a value that HTTP cannot carry: it is of ASCII, in one "
+                "line, and has at most 8192 characters"
+            )
+        if value != value.strip(" \t"):
+            raise InvalidInput(f"the value of the header {name} begins or ends with a blank")
 
 
 def merged(*given: Mapping[str, Any]) -> dict[str, str]:
@@ -55,19 +61,9 @@ def place(given: Any, url: str) -> str:
         return ""
 
 
-async def require_sealed(guard: Guard, parts: SplitResult, values: Iterable[Any]) -> None:
-    """Raises `InvalidInput` where a secret among ``values`` would cross a public net in clear."""
-    if parts.scheme not in ("https", "wss") and parts.hostname:
-        await require_private(guard, parts.hostname, port_of(parts), values)
-
-
-async def require_private(guard: Guard, host: str, port: int, values: Iterable[Any]) -> None:
-    """Raises `InvalidInput` where a secret is among ``values`` and the target a public one."""
-    if holds_secret(list(values)) and not await guard.is_private(host, port):
-        raise InvalidInput(
-            "a secret is sent without TLS only to hosts that are not public and that the operator "
-            "allows in private_targets: have it sent by TLS"
-        )
+def in_clear(parts: SplitResult, values: Iterable[Any]) -> bool:
+    """Whether a secret among ``values`` would go without TLS: then to private places only."""
+    return parts.scheme not in ("https", "wss") and holds_secret(list(values))
 
 
 def port_of(parts: SplitResult) -> int:

@@ -7,8 +7,9 @@ import pytest
 from msgspec import json
 
 from aipartnerupflow.adapters.executors import Registry, invoke
-from aipartnerupflow.adapters.executors.http_rules import merged
+from aipartnerupflow.adapters.executors.http_rules import check_headers, merged
 from aipartnerupflow.adapters.executors.shared import Shared
+from aipartnerupflow.domain.errors import InvalidInput
 from aipartnerupflow.engine.ports import Outcome, Raised
 from tests.adapters.executors.calls import call
 
@@ -48,6 +49,27 @@ async def test_a_url_that_is_none_is_refused_and_not_repeated(
 
 def test_headers_are_merged_whatever_the_case_of_their_names() -> None:
     assert merged({"x-a": "1", "B": "2"}, {"X-A": "3"}) == {"X-A": "3", "B": "2"}
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("José", "of ASCII"),
+        ("a\r\nX: b", "in one line"),
+        ("a" * 8_193, "at most 8192"),
+        (" abc", "a blank"),
+        ("abc\t", "a blank"),
+    ],
+)
+def test_a_value_that_no_header_carries_is_refused_by_its_name(value: str, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why) as caught:
+        check_headers({"X-Fine": "a b", "X-Odd": value})
+    assert "the header X-Odd" in str(caught.value)
+    assert value not in str(caught.value)
+
+
+def test_a_value_of_a_header_may_be_empty_and_hold_blanks() -> None:
+    check_headers({"X-A": "", "X-B": "a \t b", "X-C": "a" * 8_192})
 
 
 @pytest.mark.parametrize(
