@@ -9,14 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from ....domain.errors import InvalidInput
-from ...net.guard import Guard, Unresolved
-from ...net.http import Answer, Http, Unanswered
+from ...net.http import Answer, Http
 from ...net.sse import ServerEvent, read_events
 from ...net.waits import retry_after
 from ..base import Inputs
 from ..context import Context
 from ..errors import TransientError
-from ..http_rules import TRANSIENT, check_headers, merged, place, port_of, require_sealed, split
+from ..http_rules import TRANSIENT, check_headers, in_clear, merged, place, port_of, split
 from ..secrets import SecretText, holds_secret, require_for
 
 SECONDS: Final = 30.0
@@ -55,14 +54,13 @@ class RemoteTimeout(Exception):
 class Remote:
     """Calls of one attempt to one instance."""
 
-    def __init__(self, http: Http, guard: Guard, inputs: Inputs, context: Context) -> None:
+    def __init__(self, http: Http, inputs: Inputs, context: Context) -> None:
         self.base = _base(inputs.get("base_url"))
         self.shown = place(inputs.get("base_url"), self.base)
         self.context = context
         self._http = http
-        self._guard = guard
         self._parts = split(self.base)
-        self._inputs = inputs
+        self._in_clear = in_clear(self._parts, [inputs])
         require_for(self._parts.hostname or "", [inputs], port_of(self._parts))
         self._headers = merged(inputs.get("headers") or {})
         _require_secret(inputs)
@@ -96,10 +94,9 @@ class Remote:
         **headers: str,
     ) -> Answer:
         """One answer, whatever it says. Raises `Unanswered`."""
-        await self._require_sealed()
         return await self._http.call(
             method, self.base + path, headers=self._headed(body, headers), content=body,
-            seconds=seconds, limit=limit, redirects=0,
+            seconds=seconds, limit=limit, redirects=0, private_only=self._in_clear,
         )  # fmt: skip
 
     def judge(self, answer: Answer) -> None:
@@ -109,6 +106,8 @@ class Remote:
             raise Away(f"the other instance answered {status}", retry_after(answer.headers))
         if not 200 <= status < 300:
             detail = self.context.scrub(_detail(answer))[:MAX_DETAIL]
+            if 300 <= status < 400:
+                detail = f"; it redirects: give the address it redirects to{detail}"
             raise RemoteRefused(f"the other instance answered {status}{detail}", status)
 
     @asynccontextmanager
@@ -116,18 +115,16 @@ class Remote:
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[ServerEvent]]]:
         """The head of an answer, and its events if it is a stream. Raises `Unanswered`."""
-        await self._require_sealed()
         said = self._headed(body, {"Accept": "text/event-stream, application/json", **headers})
         async with self._http.stream(
-            method, self.base + path, headers=said, content=body, silence=SILENCE
+            method,
+            self.base + path,
+            headers=said,
+            content=body,
+            silence=SILENCE,
+            private_only=self._in_clear,
         ) as (head, parts):
             yield head, read_events(parts)
-
-    async def _require_sealed(self) -> None:
-        try:
-            await require_sealed(self._guard, self._parts, [self._inputs])
-        except Unresolved as error:
-            raise Unanswered(str(error)) from error
 
     def _headed(self, body: bytes | None, more: Mapping[str, str]) -> dict[str, str]:
         ours = {name.replace("_", "-"): value for name, value in more.items()}

@@ -61,7 +61,13 @@ class Rejected(Exception):
 
 
 async def perform(
-    url: str, headers: dict[str, str], operation: Operation, guard: Guard, context: Context
+    url: str,
+    headers: dict[str, str],
+    operation: Operation,
+    guard: Guard,
+    context: Context,
+    *,
+    private_only: bool,
 ) -> dict[str, Any]:
     """The answer of the server; one session for it.
 
@@ -69,7 +75,9 @@ async def perform(
     """
     await _require(url, guard)
     seen = _Seen()
-    transport = GuardedTransport(guard, limit=MAX_MESSAGE, look=seen.look)
+    transport = GuardedTransport(
+        guard, limit=MAX_MESSAGE, look=seen.look, private_only=private_only
+    )
     try:
         async with guarded_client(transport, headers) as http:
             way = streamable_http_client(url, http_client=http, max_sse_event_size=MAX_MESSAGE)
@@ -170,7 +178,8 @@ def _told(error: BaseException, failure: Exception | None, seen: _Seen) -> BaseE
             case httpx2.TransportError():
                 return ServerGone("the connection to the server broke off")
             case MCPError() if seen.status >= 300 and found.code in _BY_STATUS:
-                return Rejected(f"the server answered {seen.status}")
+                hint = "; it redirects: give the address it redirects to"
+                return Rejected(f"the server answered {seen.status}{hint * (seen.status < 400)}")
             case MCPError():
                 return ServerRefused(found.code, found.message)
             case ValidationError():

@@ -305,6 +305,18 @@ async def test_what_is_no_instance_is_told_so(near: Near) -> None:
     assert found.error.type == "RemoteRefused"
 
 
+async def test_a_redirect_is_not_followed_and_told(near: Near) -> None:
+    with http_target() as target, http_target() as elsewhere:
+        near.url = target.url
+        target.will("/v1/trees", 307, times=5, Location=f"{elsewhere.url}/v1/trees")
+        found = await near.refused(tasks=[HANG])
+    assert found.error.type == "RemoteRefused"
+    assert found.error.message.startswith(
+        "the other instance answered 307; it redirects: give the address it redirects to"
+    )
+    assert not elsewhere.asked
+
+
 async def test_an_address_that_is_not_public_needs_the_operator(near: Near) -> None:
     near.url = "http://10.1.2.3:8000"
     assert (await near.refused(tasks=[HANG], auth_token=None)).error.type == "TargetRefused"
