@@ -8,14 +8,14 @@ from urllib.parse import urlencode, urlunsplit
 import msgspec
 
 from ....domain.errors import InvalidInput
-from ...net.forms import multipart
+from ...net.forms import multipart, pairs
 from ...net.guard import Guard
 from ...net.http import MAX_REDIRECTS, Answer, Http
 from ...net.waits import retry_after
 from ..base import BaseTask, Inputs
 from ..context import Context
 from ..errors import TransientError
-from ..http_rules import TRANSIENT, check_headers, merged, place, port_of, require_sealed, split
+from ..http_rules import TRANSIENT, check_headers, in_clear, merged, place, port_of, split
 from ..secrets import holds_secret, require_for
 from .answer import shown
 from .schemas import INPUTS, METHODS, OUTPUTS
@@ -26,10 +26,19 @@ MOST: Final = 256
 """Connections at once."""
 EACH: Final = 64
 """Of these to one origin."""
+SPARE: Final = 64
+"""Of these for origins with none: some whose calls hang do not hold up the others."""
 MAX_BODY: Final = 10 << 20
 """Bytes of an answer that are kept; base64 of that many still fits into a result."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """RFC 9110, section 9.2.2: methods that do the same when they are repeated."""
+
+BODIES: Final = ("json", "data", "files")
+WITHHELD: Final = (
+    "it redirects elsewhere (`location` among its headers), which is not followed since the body "
+    "of the request holds a secret"
+)
+"""A secret in a body does not go to wherever the target likes."""
 
 
 class Refused(TransientError):
@@ -101,19 +110,22 @@ class RestExecutor(BaseTask):
         if method not in METHODS:
             raise InvalidInput(f"method is one of {', '.join(METHODS)}")
         request = _Request(self._usual, inputs, self.context)
-        await require_sealed(self.judge, split(request.url), [inputs])
-        http = self.context.shared.get("http", lambda: Http(self.judge, most=MOST, each=EACH))
+        follows = bool(inputs.get("follow_redirects", self._follow))
+        withheld = follows and holds_secret([inputs.get(name) for name in BODIES])
+        http = self.context.shared.get(
+            "http", lambda: Http(self.judge, most=MOST, each=EACH, spare=SPARE)
+        )
         answer = await http.call(
             method, request.url, headers=request.headers, content=request.content,
             seconds=_timeout(inputs), limit=MAX_BODY,
-            redirects=MAX_REDIRECTS if self._may_follow(inputs) else 0, private=request.private,
+            redirects=MAX_REDIRECTS if follows and not withheld else 0, private=request.private,
+            private_only=in_clear(split(request.url), [inputs]),
+            once=not request.keyed and method not in SAFE,
         )  # fmt: skip
-        return self._result(method, answer, place(inputs.get("url"), answer.url))
-
-    def _may_follow(self, inputs: Inputs) -> bool:
-        """A secret in a body is not sent on to wherever the target likes."""
-        bodies = [inputs.get(name) for name in ("json", "data", "files")]
-        return bool(inputs.get("follow_redirects", self._follow)) and not holds_secret(bodies)
+        result = self._result(method, answer, place(inputs.get("url"), answer.url))
+        if withheld and 300 <= answer.status < 400 and "location" in answer.headers:
+            result["error"] = f"the target answered {answer.status}: {WITHHELD}"
+        return result
 
     def _result(self, method: str, answer: Answer, url: str) -> dict[str, Any]:
         good = 200 <= answer.status < 300 or answer.status in self.context.accept
@@ -132,23 +144,25 @@ class _Request:
     def __init__(self, usual: Mapping[str, Any], inputs: Inputs, context: Context) -> None:
         self._context = context
         self.headers = merged(usual["headers"], inputs.get("headers") or {})
-        query = [(str(k), v) for k, v in (inputs.get("params") or {}).items()]
+        query = pairs(inputs.get("params") or {}, "params")
         auth = inputs.get("auth") or usual["auth"] or {}
         parts = split(str(inputs.get("url", "")))
         require_for(parts.hostname or "", [inputs], port_of(parts))
         self._authorize(auth, query)
-        if not any(name.lower() == "idempotency-key" for name in self.headers):
+        self.keyed = any(name.lower() == "idempotency-key" for name in self.headers)
+        """Of a key of theirs they know that the target looks at it, of ours nobody does."""
+        if not self.keyed:
             self.headers["Idempotency-Key"] = context.idempotency_key
         check_headers(self.headers)
         self.private = frozenset(
             name.lower() for name, value in self.headers.items() if context.scrub(value) != value
         )
         self.content = self._body(inputs)
-        more = urlencode(query, doseq=True)
+        more = urlencode(query)
         joined = "&".join(part for part in (parts.query, more) if part)
         self.url = urlunsplit(parts._replace(query=joined, fragment=""))
 
-    def _authorize(self, auth: Mapping[str, Any], query: list[tuple[str, Any]]) -> None:
+    def _authorize(self, auth: Mapping[str, Any], query: list[tuple[str, str]]) -> None:
         match auth.get("type"):
             case None if not auth:
                 return
@@ -170,7 +184,7 @@ class _Request:
                 raise InvalidInput("auth.type is bearer, basic or apikey")
 
     def _body(self, inputs: Inputs) -> bytes | None:
-        given = [name for name in ("json", "data", "files") if inputs.get(name) is not None]
+        given = [name for name in BODIES if inputs.get(name) is not None]
         if "json" in given and len(given) > 1:
             raise InvalidInput("give one of `json`, `data` and `files`; the last two go together")
         if not given:
@@ -186,7 +200,7 @@ class _Request:
         if isinstance(data, str):
             return data.encode()
         self._kind("application/x-www-form-urlencoded")
-        return urlencode(data, doseq=True).encode()
+        return urlencode(pairs(data, "data")).encode()
 
     def _set(self, name: str, value: str) -> None:
         self.headers = merged(self.headers, {name: value})

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
+_VALUE: Final = {"type": ["string", "number", "boolean", "null"]}
 _TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
 
 INPUTS: Final[dict[str, Any]] = {
@@ -14,20 +15,16 @@ INPUTS: Final[dict[str, Any]] = {
             "description": "http or https; without user and password, which belong into `auth`",
         },
         "method": {"enum": [*METHODS, *(m.lower() for m in METHODS)], "default": "GET"},
-        "headers": {**_TEXTS, "description": "sent as they are"},
+        "headers": {**_TEXTS, "description": "of ASCII; sent as they are"},
         "params": {
             "type": "object",
-            "description": "added to the query; an array repeats its name",
-            "additionalProperties": {
-                "anyOf": [
-                    {"type": ["string", "number", "boolean"]},
-                    {"type": "array", "items": {"type": ["string", "number", "boolean"]}},
-                ]
-            },
+            "description": "added to the query; an array repeats its name, null has no value",
+            "additionalProperties": {"anyOf": [_VALUE, {"type": "array", "items": _VALUE}]},
         },
         "json": {"description": "sent as JSON"},
         "data": {
-            "description": "an object is sent as a form, a string as it is",
+            "description": "an object is sent as a form, of values like those of `params`; a "
+            "string as it is, but not beside `files`",
             "anyOf": [{"type": "string"}, {"type": "object"}],
         },
         "files": {
@@ -78,12 +75,19 @@ OUTPUTS: Final[dict[str, Any]] = {
         "url": {"type": "string", "description": "where the answer came from, without its query"},
         "method": {"type": "string"},
         "headers": {**_TEXTS, "description": "names in lower case"},
+        "error": {"type": "string", "description": "why it failed, where the status does not say"},
         "body": {
             "type": "string",
-            "description": "where it is text; not beside `json` above 1 MiB",
+            "description": "where it is text, read by its charset; not beside `json` above 1 MiB",
         },
         "body_base64": {"type": "string", "description": "where it is not"},
-        "json": {"description": "the body, where it is JSON"},
+        "packed": {
+            "type": "string",
+            "description": "how `body_base64` is packed, where that is not undone: all but gzip "
+            "and deflate",
+        },
+        "json": {"description": "the body, where it is application/json or +json"},
+        "json_error": {"type": "string", "description": "why it is not there all the same"},
         "truncated": {
             "type": "boolean",
             "description": "the body was longer than 10 MiB, or its JSON than 14",

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 from msgspec import Raw, json
@@ -113,6 +115,47 @@ async def test_bodies_are_json_forms_texts_and_files(send: Caller, target: Targe
     assert "\x00\xff" in body
 
 
+VALUES: dict[str, Any] = {"yes": True, "no": False, "none": None, "n": 1.5, "l": [1, True, None]}
+WRITTEN = [("yes", "true"), ("no", "false"), ("none", ""), ("n", "1.5"), ("l", "1"), ("l", "true"),
+           ("l", "")]  # fmt: skip
+
+
+async def test_values_are_written_alike_in_queries_and_forms(send: Caller, target: Target) -> None:
+    await send(params=VALUES)
+    query = parse_qs("&".join(f"{name}={value}" for name, value in WRITTEN))
+    assert target.asked[-1]["query"] == query
+    await send(method="POST", data=VALUES)
+    assert parse_qsl(target.asked[-1]["body"], keep_blank_values=True) == WRITTEN
+    await send(method="POST", data=VALUES, files={"f": {"content": "x"}})
+    parts = re.findall(r'name="(\w+)"\r\n\r\n(.*)\r\n', target.asked[-1]["body"])
+    assert parts == WRITTEN
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"params": {"o": {"a": 1}}}, "params.o"),
+        ({"data": {"o": {"a": 1}}}, "data.o"),
+        ({"data": {"l": [[1]]}}, "data.l"),
+        ({"data": {"o": {}}, "files": {"f": {"content": "x"}}}, "data.o"),
+        ({"data": "text", "files": {"f": {"content": "x"}}}, "data"),
+        ({"data": [1, 2]}, "data"),
+        ({"files": {"f": {"content_base64": "a"}}}, "files.f.content_base64"),
+        ({"files": {"f": {"content_base64": "ü"}}}, "files.f.content_base64"),
+        ({"files": {"f": "text"}}, "files.f"),
+        ({"files": {"f": {"content": 1}}}, "files.f"),
+        ({"files": "text"}, "files"),
+    ],
+)
+async def test_what_no_form_can_carry_is_refused_by_its_name(
+    send: Caller, target: Target, more: dict[str, Any], field: str
+) -> None:
+    found = await send.refused(method="POST", **more)
+    assert found.error.type == "InvalidInput"
+    assert found.error.message.startswith(f"{field} is ")
+    assert not target.asked
+
+
 async def test_credentials_are_sent_as_their_kind_asks(send: Caller, target: Target) -> None:
     await send(auth={"type": "bearer", "token": "t"})
     assert target.asked[-1]["headers"]["authorization"] == "Bearer t"
@@ -186,6 +229,18 @@ async def test_an_answer_that_is_no_text_comes_as_base64(send: Caller, target: T
     assert base64.b64decode((await send("/png"))["body_base64"]) == b"\x89PNG\x00"
 
 
+async def test_a_body_packed_as_nobody_asked_stays_so_and_is_told(
+    send: Caller, target: Target
+) -> None:
+    for body in (b'\x0b\x02\x80{"a":1}\x03', b""):
+        target.will("/br", 200, body, Content_Type="application/json", Content_Encoding="BR")
+    found = await send("/br")
+    assert base64.b64decode(found["body_base64"]) == b'\x0b\x02\x80{"a":1}\x03'
+    assert found["packed"] == "br"
+    assert not {"json", "json_error", "body"} & found.keys()
+    assert (await send("/br", method="HEAD"))["body"] == ""
+
+
 async def test_what_is_too_long_is_cut_and_says_so(send: Caller, target: Target) -> None:
     target.will("/long", 200, b"x" * ((10 << 20) + 5), Content_Type="text/plain")
     found = await send("/long")
@@ -212,7 +267,8 @@ async def test_a_secret_for_another_host_is_not_sent(send: Caller, target: Targe
 async def test_a_body_with_a_secret_is_not_sent_on(send: Caller, target: Target) -> None:
     target.will("/old", 307, Location="/new")
     found = await send.refused("/old", method="POST", json={"key": {"$secret": "TOKEN"}})
-    assert found.error.message == "status_code 307"
+    assert found.error.message.startswith("the target answered 307: it redirects elsewhere")
+    assert "holds a secret" in found.error.message
     assert [asked["path"] for asked in target.asked] == ["/old"]
 
 

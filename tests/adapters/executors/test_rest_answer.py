@@ -1,6 +1,7 @@
 """An answer is shown within what a result may have: the request was done in any case."""
 
 import base64
+import codecs
 
 import pytest
 from msgspec import json
@@ -64,3 +65,76 @@ def test_secrets_are_struck_out_before_a_body_is_cut_or_encoded() -> None:
     found = shown(answer(b"\xffcanary", "image/png"), scrub)
     assert base64.b64decode(found["body_base64"]) == b"\xff[secret S]"
     assert shown(answer(b"canary", "text/plain"), scrub)["body"] == "[secret S]"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "text"),
+    [
+        ("Müller".encode("latin-1"), "text/html; charset=iso-8859-1", "Müller"),
+        ("Müller".encode("latin-1"), 'Text/HTML;Charset="ISO-8859-1"; x=y', "Müller"),
+        ("€".encode("cp1252"), "text/plain;charset=windows-1252", "€"),
+        ("東京".encode("shift_jis"), "text/plain; charset=Shift_JIS", "東京"),
+        ("Київ".encode("koi8-u"), "text/plain; charset=koi8-u", "Київ"),
+        ("ü".encode("utf-16"), "text/plain; charset=utf-16", "ü"),
+        ("ü".encode(), "text/plain; charset=utf-8", "ü"),
+        ("ü".encode(), "text/plain", "ü"),
+        ("ü".encode(), "text/plain; charset=none-such", "ü"),
+        ("ü".encode(), "text/plain; charset=zlib", "ü"),
+        ("ü".encode(), "text/plain; charset=idna", "ü"),
+        (b"\x81 \xfc", "text/plain; charset=cp1252", "\ufffd ü"),
+        (b"\xfc", "text/plain", "\ufffd"),
+        (b"+2AA-x", "text/plain; charset=utf-7", "?x"),
+    ],
+)
+def test_a_text_is_read_by_its_charset(body: bytes, kind: str, text: str) -> None:
+    assert shown(answer(body, kind), as_it_is) == {"body": text}
+
+
+def test_a_charset_that_python_does_not_know_is_not_looked_up() -> None:
+    asked: list[str] = []
+    codecs.register(lambda name: asked.append(name))
+    shown(answer(b"x", "text/plain; charset=charset_of_nobody"), as_it_is)
+    assert asked == []
+
+
+def test_a_large_text_that_is_not_in_its_charset_takes_no_time() -> None:
+    found = shown(answer(b"\x81" * LARGE, "text/plain; charset=cp1252"), as_it_is)
+    assert set(found["body"]) == {"\ufffd"}
+    large = shown(answer(b"\xfc" * LARGE, "text/plain; charset=cp1252"), as_it_is)
+    assert set(large["body"]) == {"ü"}
+    assert len(json.encode(large)) <= MAX_SHOWN + 1_000
+
+
+def test_secrets_are_found_in_any_charset() -> None:
+    def scrub(data: bytes) -> bytes:
+        return data.replace("gehört".encode(), b"[secret S]")
+
+    body = "gehört".encode("utf-16")
+    assert shown(answer(body, "text/plain; charset=utf-16"), scrub)["body"] == "[secret S]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_json"),
+    [
+        ("application/json", True),
+        ("Application/JSON; charset=utf-8", True),
+        ("application/problem+json", True),
+        ("application/vnd.a.b+json;v=1", True),
+        ("application/x-ndjson", False),
+        ("application/jsonl", False),
+        ("application/json-seq", False),
+        ("text/plain; of=application/json", False),
+    ],
+)
+def test_json_is_what_is_said_to_be_json_alone(kind: str, is_json: bool) -> None:
+    body = b'{"a":1}'
+    found = shown(answer(body, kind), as_it_is)
+    assert found == ({"body": body.decode(), "json": {"a": 1}} if is_json else {"body": '{"a":1}'})
+    lines = shown(answer(body * 2, kind), as_it_is)
+    assert lines["body"] == '{"a":1}{"a":1}'
+    assert ("json_error" in lines) is is_json
+
+
+def test_json_in_another_charset_is_json() -> None:
+    found = shown(answer('"ü"'.encode("latin-1"), "application/json;charset=latin1"), as_it_is)
+    assert found == {"body": '"ü"', "json": "ü"}
