@@ -11,7 +11,6 @@ from ....domain.errors import InvalidInput
 from ...net.guard import Guard
 from ..base import BaseTask, Inputs
 from ..errors import TransientError
-from ..http_rules import require_private
 from ..secrets import holds_secret
 from .channels import Channels, Line
 from .reflection import aside, reflected
@@ -115,8 +114,8 @@ class GrpcExecutor(BaseTask):
         try:
             async with asyncio.timeout_at(ends):
                 if not wish.target.tls:
-                    target = wish.target
-                    await require_private(self.judge, target.host, target.port, [inputs])
+                    host, port = wish.target.host, wish.target.port
+                    await self.judge.pin(host, port, private_only=holds_secret([inputs]))
                 async with channels.line(wish.target) as line:
                     return {"success": True, **said} | await self._called(line, wish, ends, said)
         except TimeoutError as error:
@@ -178,7 +177,7 @@ class GrpcExecutor(BaseTask):
 
     def _failed(self, error: grpc.aio.AioRpcError, wish: Wish) -> dict[str, Any]:
         """The result for a status other than OK. Raises where it may pass by itself."""
-        code, details = error.code(), (error.details() or "")[:MAX_DETAILS]
+        code, details = error.code(), self.context.scrub(error.details() or "")[:MAX_DETAILS]
         number = int(code.value[0])
         accepted = number in self.context.accept
         why = f"{code.name}: {details}" if details else code.name

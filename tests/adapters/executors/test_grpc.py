@@ -440,6 +440,16 @@ async def test_a_secret_goes_to_its_host_and_into_no_result(
     assert CANARY not in json.encode(found).decode() + caplog.text
 
 
+@pytest.mark.parametrize("code", [5, 14])
+async def test_of_a_secret_nothing_is_left_where_what_a_server_says_is_cut(
+    ask: Caller, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setenv("TOKEN", CANARY + "x" * 1_400)
+    request = {"code": code, "details": {"$secret": "TOKEN"}}
+    found = await ask.refused("Fail", request=request)
+    assert found.error.message.endswith(": [secret TOKEN]")
+
+
 @pytest.mark.parametrize("name", ["ELSEWHERE", "TOKEN"])
 async def test_a_secret_for_another_host_is_not_sent(
     ask: Caller, target: GrpcTarget, name: str
