@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from ....domain.errors import InvalidInput
 from ..base import BaseTask, Inputs
 from ..command.executor import words
+from ..secrets import holds_secret
 from ..telling import Telling
 from .engine import Engine, EngineAway, EngineRefused
 from .job import Ended, Job
@@ -78,6 +79,11 @@ class DockerExecutor(BaseTask):
 
     async def execute(self, inputs: Inputs) -> dict[str, Any]:
         """``{success, container_id, logs, exit_code, image, command}``; see `OUTPUTS`."""
+        if holds_secret(inputs.get("command")):
+            raise InvalidInput(
+                "a secret is no word of a command: everybody on this machine can list those. Give "
+                "it in `env`"
+            )
         image = str(inputs["image"])
         self.policy.require_image(image)
         pull = inputs.get("pull", MISSING)

@@ -367,6 +367,19 @@ async def test_of_a_long_log_its_beginning_is_kept(run: Caller, engine: FakeEngi
     assert (len(found["logs"]), found["logs_truncated"]) == (KEPT, True)
 
 
+async def test_where_a_log_is_cut_no_part_of_a_secret_stays(
+    run: Caller, engine: FakeEngine
+) -> None:
+    async def long(container: Container) -> int:
+        await container.write(b"x" * (KEPT - 6))
+        await container.write(CANARY.encode())
+        return 0
+
+    engine.program = long
+    found = await run(env={"T": {"$secret": "TOKEN"}})
+    assert found["logs"] == "x" * (KEPT - 6) + "[secret TOKEN]"
+
+
 async def test_one_that_writes_for_ever_is_ended(
     run: Caller, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -591,6 +604,17 @@ async def test_a_secret_reaches_the_container_and_no_result(
     found = await run(env={"T": {"$secret": "TOKEN"}})
     assert f"T={CANARY}" in engine.made[0].spec["Env"]
     assert found["logs"].startswith("T=[secret TOKEN]\n")
+
+
+@pytest.mark.parametrize("command", [["echo", {"$secret": "TOKEN"}], {"$secret": "TOKEN"}])
+async def test_a_secret_is_no_word_of_a_command(
+    run: Caller, engine: FakeEngine, command: Any
+) -> None:
+    found = await run.refused(command=command)
+    assert found.error.type == "InvalidInput"
+    assert "in `env`" in found.error.message
+    assert CANARY not in found.error.message
+    assert engine.asked == []
 
 
 @pytest.mark.parametrize(
