@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, json
 
+from aipartnerupflow.adapters.executors import Registry
 from aipartnerupflow.adapters.executors.results import MAX_MESSAGE, MAX_PART, outcome_of, raised
 from aipartnerupflow.adapters.executors.scrubbing import Scrubber
 from aipartnerupflow.adapters.executors.secrets import SecretText
 from aipartnerupflow.engine.ports import Raised, Returned
+from tests.adapters.executors.calls import result
 
 PEM = "-----BEGIN KEY-----\nCANARYLINE1abcdefghij\nCANARYLINE2klmnopqrst\n-----END KEY-----"
 ODD = "canary/secret+value==x y"
@@ -233,3 +235,23 @@ def test_a_text_that_was_not_cut_keeps_its_end(mark: dict[str, bool]) -> None:
 )
 def test_the_end_of_a_text_that_is_cut(said: str, left: str) -> None:
     assert knowing(S="abcdXabcd", T="pässwörter").cut(said) == left
+
+
+async def test_where_the_output_of_a_program_is_cut_no_part_of_a_secret_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ODD", ODD)
+    command = ["sh", "-c", 'head -c 1048566 /dev/zero | tr "\\0" x; printf %s "$TOKEN"']
+    registry = Registry(installed=list)
+    registry.configure(
+        {
+            "APFLOW_COMMAND_ENABLED": True,
+            "APFLOW_COMMAND_ALLOW": [command],
+            "APFLOW_COMMAND_ENV": ["TOKEN"],
+            "APFLOW_SECRETS": {"ODD": {"source": "env", "executors": ["command_executor"]}},
+        }
+    )
+    inputs = {"command": command, "env": {"TOKEN": {"$secret": "ODD"}}}
+    found = await result(registry, "command_executor", inputs)
+    assert found["stdout_truncated"] is True
+    assert found["stdout"] == "x" * 1_048_566 + "[secret ODD]"
