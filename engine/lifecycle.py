@@ -227,7 +227,7 @@ async def take(
     if not take_over:
         await asyncio.to_thread(_require_free, engine, id, open_tree.engine, open_tree.released)
     while True:
-        tree = await asyncio.to_thread(load, engine.journal, id)
+        tree = await asyncio.to_thread(load, engine.journal, id, keep=True)
         if not take_over:
             await asyncio.to_thread(_require_free, engine, id, tree.engine, tree.released)
         try:

@@ -11,15 +11,22 @@ from .garbage import Paused
 from .ports import Journal
 
 BIG = 20_000
-"""What a stream longer than this was folded into is exempt from collection: it lives for long."""
+"""What a stream longer than this was folded into, to be driven, is exempt from collection: it lives
+for long.
+"""
 
 
-def load(journal: Journal, id: str) -> Tree:
-    """The tree's state, folded from its stream. Raises `NotFound`, `StoreCorrupt`. Blocking."""
+def load(journal: Journal, id: str, *, keep: bool = False) -> Tree:
+    """The tree's state, folded from its stream. Raises `NotFound`, `StoreCorrupt`. Blocking.
+
+    ``keep`` says that it is to be driven here, and not only looked at. What is garbage by then is
+    collected before: it would be exempt too, for good.
+    """
     tree = Tree(id)
     with Paused():
         _fold_into(tree, journal.read(id))
-        if tree.version > BIG:
+        if keep and tree.version > BIG:
+            gc.collect()
             gc.freeze()
     if not tree.version:
         raise NotFound("tree", id)
