@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from ...domain.errors import InvalidInput, StoreUnavailable
+from ...domain.errors import InvalidInput, StoreError, StoreUnavailable
 from ...engine.engine import Engine
 from ...engine.lifecycle import resume
 from ...engine.takeover import Watch
@@ -116,9 +116,12 @@ def _resume(engine: Engine) -> None:
     """Beside serving: whoever asks meanwhile is answered."""
 
     async def resuming() -> None:
-        done = await resume(engine)
-        for id, error in done.refused.items():
-            log.warning("tree %s was left: %s", id, error)
+        try:
+            done = await resume(engine)
+            for id, error in done.refused.items():
+                log.warning("tree %s was left: %s", id, error)
+        except StoreError as error:  # the watch will look again
+            log.warning("open work could not be read at the start: %s", error)
         await Watch(engine).serve()
 
     engine.serve(resuming())

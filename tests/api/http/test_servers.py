@@ -2,8 +2,13 @@
 
 import signal
 from pathlib import Path
+from uuid import uuid4
 
-from tests.support.servers import Api, Threaded, program, tree
+import pytest
+
+from aipartnerupflow.domain.errors import StoreUnavailable
+from tests.support.places import until
+from tests.support.servers import Api, Threaded, application, program, tree
 
 
 async def test_an_application_runs_a_tree(each_api: Api) -> None:
@@ -32,3 +37,19 @@ def test_control_c_ends_a_program_as_interrupted(place: Path) -> None:
         assert server.wait() == 130
         assert "Traceback" not in server.said
         assert not (place / "state" / "server.json").exists()
+
+
+async def test_open_work_is_taken_up_though_it_could_not_be_read_at_the_start(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(engine: object) -> None:
+        raise StoreUnavailable("the server restarts")
+
+    monkeypatch.setattr("aipartnerupflow.api.http.opening.resume", refused)
+    url = f"memory://{uuid4().hex}"
+    async with application(url, place, engine=False) as bare:
+        id = (await bare.admin.post("/v1/trees", json=tree("a"))).json()["id"]
+        async with application(url, place) as api:
+            await until(lambda: api.store.tree(id).status == "completed")
+            answer = await api.admin.get(f"/v1/trees/{id}")
+    assert answer.json()["status"] == "completed"
