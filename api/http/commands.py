@@ -31,6 +31,7 @@ router = APIRouter(tags=["commands"])
 Submitter = Annotated[Caller, Depends(Needs(Scope.SUBMIT))]
 Operator = Annotated[Caller, Depends(Needs(Scope.OPERATE))]
 _ERRORS: Final = (401, 403, 404, 409, 412, 413, 415, 422, 503)
+_NEAR: Final = 32  # events of one command, with what follows from it
 _TAG = re.compile(r'^(?:W/)?"(\d{1,15})"$')
 
 
@@ -255,12 +256,12 @@ def version_of(if_match: str | None) -> int | None:
 
 
 def _version_of_signal(server: "Server", tree: str, id: str, version: int) -> int:
-    """Where a signal stands, also one that was sent before: so its answer is always the same."""
+    """Where a signal stands: one that is sent again is answered the same. A new one is near."""
     history = server.store.reads.history
-    for recorded in history(tree, topics=["signal.received"], limit=100_000, after=0):
-        event = recorded.event
-        if isinstance(event, SignalReceived) and event.id == id:
-            return recorded.version
+    for after in (max(version - _NEAR, 0), 0):
+        for recorded in history(tree, topics=["signal.received"], limit=100_000, after=after):
+            if isinstance(recorded.event, SignalReceived) and recorded.event.id == id:
+                return recorded.version
     return version
 
 

@@ -157,6 +157,30 @@ async def test_a_signal_that_is_sent_again_is_answered_the_same_with_if_match(
     assert other.status_code == 412
 
 
+async def test_a_new_signal_is_answered_without_reading_all_that_came_before(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [{"key": key, "name": "signal", "inputs": {"name": "go"}} for key in ("a", "b")]
+    id = await submit(api, tree(*tasks, {"key": "c", "name": "signal", "dependencies": ["a"]}))
+    told = [await done(api, f"trees/{id}/signals", {"id": f"{n}", "name": "c"}) for n in range(80)]
+    assert [one["version"] for one in told] == sorted({one["version"] for one in told})
+    read: list[int] = []
+    history = api.store.reads.history
+
+    def counted(*about: Any, **more: Any) -> Any:
+        found = history(*about, **more)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(api.store.reads, "history", counted)
+    new = await done(api, f"trees/{id}/signals", {"id": "new", "name": "go"})
+    assert new["version"] == told[-1]["version"] + 1
+    assert sum(read) < 40
+    for n in (0, 40, 79):
+        again = await done(api, f"trees/{id}/signals", {"id": f"{n}", "name": "c"})
+        assert again == told[n]
+
+
 async def test_the_id_of_a_signal_with_another_name_or_payload_is_refused(each_api: Api) -> None:
     body = tree({"key": "a", "name": "signal"}, {"key": "b", "name": "signal"})
     id = await submit(each_api, body)
