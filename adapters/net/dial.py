@@ -17,12 +17,12 @@ class Unreached(ConnectionError):
     transient: ClassVar[bool] = True
 
 
-async def dial(guard: Guard, host: str, port: int) -> socket.socket:
+async def dial(guard: Guard, host: str, port: int, *, private_only: bool = False) -> socket.socket:
     """A connected socket, to the first address that takes one. The caller closes it.
 
-    Raises `TargetRefused`, `Unresolved`, and `Unreached`.
+    Raises as `Guard.pin` does, and `Unreached`.
     """
-    pinned = await guard.pin(host, port)
+    pinned = await guard.pin(host, port, private_only=private_only)
     failed: OSError | None = None
     for address in pinned.addresses:
         try:

@@ -63,12 +63,22 @@ class Guard:
             )
         self._names.add(name)
 
-    async def pin(self, host: str, port: int) -> Pinned:
+    async def pin(self, host: str, port: int, *, private_only: bool = False) -> Pinned:
         """Where a connection to ``host`` and ``port`` may go.
 
-        Raises `TargetRefused` where any of its addresses is not public and not allowed, and
-        `Unresolved` where it has none.
+        ``private_only``: a secret goes there in clear. Raises `TargetRefused` where any of its
+        addresses is not public and not allowed, `Unresolved` where it has none, and `InvalidInput`
+        where one is public that must not be.
         """
+        pinned = await self._pinned(host, port)
+        if private_only and not _is_private(pinned):
+            raise InvalidInput(
+                "a secret is sent without TLS only to hosts that are not public and that the "
+                "operator allows in private_targets: have it sent by TLS"
+            )
+        return pinned
+
+    async def _pinned(self, host: str, port: int) -> Pinned:
         if not 0 < port < 65_536:
             raise TargetRefused("its port is none: a port is 1 to 65535")
         name = _name(host)
@@ -82,11 +92,6 @@ class Guard:
         if not _NAME.fullmatch(name):
             raise TargetRefused("its host is neither a name nor an address")
         return Pinned(name, port, await self._addresses(name, port))
-
-    async def is_private(self, host: str, port: int) -> bool:
-        """Whether it is no public place at all, and allowed. Raises as `pin` does."""
-        pinned = await self.pin(host, port)
-        return all(fault(plain(_address(each))) is not None for each in pinned.addresses)
 
     async def _addresses(self, name: str, port: int) -> tuple[str, ...]:
         try:
@@ -113,6 +118,10 @@ class Guard:
                 f"it leads to an address that is not public ({kind}). The operator of this server "
                 "may allow its network, or its name, in private_targets"
             )
+
+
+def _is_private(pinned: Pinned) -> bool:
+    return all(fault(plain(_address(each))) is not None for each in pinned.addresses)
 
 
 def _name(host: str) -> str:

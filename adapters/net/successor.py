@@ -32,8 +32,9 @@ class TooLarge(httpx2.TransportError):
 class _Backend(httpcore2.AsyncNetworkBackend):
     """Opens connections to addresses that the guard has judged, and to nothing else."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, *, private_only: bool) -> None:
         self._guard = guard
+        self._private_only = private_only
         self._network = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
@@ -44,10 +45,10 @@ class _Backend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """See httpcore2. TLS still goes by ``host``. Raises `TargetRefused`."""
+        """See httpcore2. TLS still goes by ``host``. Raises `TargetRefused`, `InvalidInput`."""
         try:
             async with asyncio.timeout(timeout):
-                pinned = await self._guard.pin(host, port)
+                pinned = await self._guard.pin(host, port, private_only=self._private_only)
         except Unresolved as error:
             raise httpcore2.ConnectError(str(error)) from error
         except TimeoutError as error:
@@ -95,16 +96,17 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 class GuardedTransport(httpx2.AsyncHTTPTransport):
-    """``limit``: bytes of one answer. What went wrong last stands in ``failure``: a library in
-    between may tell of it in its own words, or not at all.
+    """``limit``: bytes of one answer; ``private_only`` as for `Guard.pin`. What went wrong last
+    stands in ``failure``: a library in between may tell of it in its own words, or not at all.
     """
 
-    def __init__(self, guard: Guard, *, limit: int, look: Look) -> None:
+    def __init__(self, guard: Guard, *, limit: int, look: Look, private_only: bool = False) -> None:
         context = httpx2.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context, network_backend=_Backend(guard), http1=True, http2=False
-        )
+            ssl_context=context, http1=True, http2=False,
+            network_backend=_Backend(guard, private_only=private_only),
+        )  # fmt: skip
         self._limit = limit
         self._look = look
         self.failure: Exception | None = None

@@ -21,10 +21,13 @@ hush("httpx", "httpcore")
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections to addresses that the guard has judged, and to nothing else."""
+    """Opens connections to addresses that the guard has judged, and to nothing else.
+    ``private_only`` as for `Guard.pin`.
+    """
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, *, private_only: bool = False) -> None:
         self._guard = guard
+        self._private_only = private_only
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -35,10 +38,10 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """See httpcore. TLS still goes by ``host``. Raises `TargetRefused`."""
+        """See httpcore. TLS still goes by ``host``. Raises `TargetRefused`, `InvalidInput`."""
         try:
             async with asyncio.timeout(timeout):
-                pinned = await self._guard.pin(host, port)
+                pinned = await self._guard.pin(host, port, private_only=self._private_only)
         except Unresolved as error:
             raise httpcore.ConnectError(str(error)) from error
         except TimeoutError as error:
@@ -73,7 +76,10 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
     def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None, most: int = 100) -> None:
         context = tls or httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
-        self._pool: Any = Pool(GuardedBackend(guard), context, most=most)
+        self._pool: Any = Pool(
+            GuardedBackend(guard), context, most=most,
+            private=GuardedBackend(guard, private_only=True),
+        )  # fmt: skip
 
 
 def guarded_client(

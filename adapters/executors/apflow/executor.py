@@ -116,7 +116,7 @@ class ApflowApiExecutor(BaseTask):
             raise InvalidInput("give one of `tasks`, `tree` and `method`")
         pause = _number(inputs, "poll_interval", 1.0, 300.0)
         http = self.context.shared.get("apflow", lambda: Http(self.judge, most=MOST))
-        remote = Remote(http, self.judge, inputs, self.context)
+        remote = Remote(http, inputs, self.context)
         if asked == ["method"]:
             self._work = RemoteCall(remote, inputs, pause)
         else:

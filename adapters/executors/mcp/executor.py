@@ -10,7 +10,7 @@ from ....domain.errors import InvalidInput
 from ...net.guard import Guard
 from ..base import BaseTask, Inputs
 from ..command.executor import environment
-from ..http_rules import check_headers, port_of, require_sealed, split
+from ..http_rules import check_headers, in_clear, port_of, split
 from ..loading import load
 from ..secrets import MIN_LENGTH, require_for
 from .operations import READS, Operation, ServerGone, ServerRefused, operation_of, refused, shaped
@@ -127,10 +127,12 @@ class McpExecutor(BaseTask):
             raise InvalidInput("transport http needs url")
         parts = split(url)
         require_for(parts.hostname or "", [inputs], port_of(parts))
-        await require_sealed(self.judge, parts, [inputs])
         headers = _headers(inputs)
         check_headers(headers)
-        answer: dict[str, Any] = await perform(url, headers, operation, self.judge, self.context)
+        answer: dict[str, Any] = await perform(
+            url, headers, operation, self.judge, self.context,
+            private_only=in_clear(parts, [inputs]),
+        )  # fmt: skip
         return answer
 
 

@@ -16,8 +16,9 @@ from mcp_types import Implementation
 from pydantic import BaseModel, ValidationError
 
 from ....domain.errors import ApflowError, TargetRefused
-from ...net.guard import Guard
+from ...net.guard import Guard, Unresolved
 from ...net.successor import GuardedTransport, TooLarge, guarded_client
+from ...net.trust import causes, distrust
 from ...net.waits import retry_after
 from ..context import Context
 from ..errors import TransientError
@@ -56,6 +57,10 @@ class Busy(TransientError):
     """The server is busy or away, as it says itself."""
 
 
+class Untrusted(Exception):
+    """The server's certificate is none that is trusted here."""
+
+
 class Rejected(Exception):
     """The server does not let the request in: not to whom it was sent, or not from here."""
 
@@ -71,7 +76,8 @@ async def perform(
 ) -> dict[str, Any]:
     """The answer of the server; one session for it.
 
-    Raises `ServerRefused`, `ServerGone`, `NotUnderstood`, `TargetRefused`, `Busy`, `Rejected`.
+    Raises `ServerRefused`, `ServerGone`, `NotUnderstood`, `TargetRefused`, `Busy`, `Rejected`,
+    `Untrusted`.
     """
     await _require(url, guard)
     seen = _Seen()
@@ -174,7 +180,7 @@ def _told(error: BaseException, failure: Exception | None, seen: _Seen) -> BaseE
             case TooLarge():
                 return NotUnderstood(str(found))
             case httpx2.ConnectError() | httpx2.ConnectTimeout():
-                return ServerGone("no connection to the server")
+                return _unreached(found)
             case httpx2.TransportError():
                 return ServerGone("the connection to the server broke off")
             case MCPError() if seen.status >= 300 and found.code in _BY_STATUS:
@@ -187,6 +193,13 @@ def _told(error: BaseException, failure: Exception | None, seen: _Seen) -> BaseE
             case _:
                 continue
     return error
+
+
+def _unreached(error: BaseException) -> Exception:
+    if (why := distrust(error)) is not None:
+        return Untrusted(f"its certificate is not trusted: {why}")
+    unresolved = (str(each) for each in causes(error) if isinstance(each, Unresolved))
+    return ServerGone(next(unresolved, "no connection to the server"))
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

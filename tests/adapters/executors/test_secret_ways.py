@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import logging
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from msgspec import json
 
 from aipartnerupflow.adapters.executors import Registry, invoke
-from aipartnerupflow.adapters.executors.http_rules import place, require_sealed, split
+from aipartnerupflow.adapters.executors.http_rules import in_clear, place, port_of, split
 from aipartnerupflow.adapters.executors.secrets import SecretText, require_for
 from aipartnerupflow.adapters.executors.shared import Shared
 from aipartnerupflow.adapters.net.guard import Guard
@@ -186,19 +187,59 @@ async def test_to_a_public_host_no_secret_is_sent_without_tls(
     ],
 )  # fmt: skip
 async def test_plain_ways_are_for_private_places(url: str, refused: bool) -> None:
-    guard = Guard(["10.0.0.0/8", "8.8.8.8"])
+    guard, parts = Guard(["10.0.0.0/8", "8.8.8.8"]), split(url)
     secret = SecretText.of(ODD, "S", ())
-    await require_sealed(guard, split(url), ["no secret"])
+    place = str(parts.hostname), port_of(parts)
+    assert not in_clear(parts, ["no secret"])
+    hidden = in_clear(parts, [{"a": [secret]}])
     if refused:
         with pytest.raises(InvalidInput, match="without TLS"):
-            await require_sealed(guard, split(url), [{"a": [secret]}])
+            await guard.pin(*place, private_only=hidden)
     else:
-        await require_sealed(guard, split(url), [{"a": [secret]}])
+        await guard.pin(*place, private_only=hidden)
 
 
 async def test_a_private_place_that_nobody_allows_is_refused_as_ever() -> None:
     with pytest.raises(TargetRefused):
-        await require_sealed(Guard(), split("http://10.0.0.1/"), [SecretText.of(ODD, "S", ())])
+        await Guard().pin("10.0.0.1", 80, private_only=True)
+
+
+@pytest.mark.parametrize("looks", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    ("executor", "inputs"),
+    [
+        ("rest_executor", {"url": "http://api.example.com/", "headers": {"X": SECRET}}),
+        ("websocket_executor", {"url": "ws://api.example.com/", "message": SECRET}),
+        ("apflow_api_executor", {"base_url": "http://api.example.com", "method": "tasks.count",
+                                 "auth_token": SECRET}),
+        ("mcp_executor", {"transport": "http", "url": "http://api.example.com/mcp",
+                          "operation": "list_tools", "headers": {"X": SECRET}}),
+    ],
+)  # fmt: skip
+async def test_a_name_that_turns_public_between_two_looks_gets_no_secret(
+    send: Sender,
+    monkeypatch: pytest.MonkeyPatch,
+    executor: str,
+    inputs: dict[str, Any],
+    looks: int,
+) -> None:
+    """It is judged where the connection goes, however often the name was looked at before."""
+    private = iter([("127.0.0.1",)] * looks)
+    connected = []
+
+    async def flip(self: Guard, name: str, port: int) -> tuple[str, ...]:
+        return next(private, ("203.0.112.1",))
+
+    async def connect(self: object, sock: object, address: tuple[str, int]) -> None:
+        connected.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(Guard, "_addresses", flip)
+    monkeypatch.setattr(BaseSelectorEventLoop, "sock_connect", connect)
+    found = await send(executor, **inputs)
+    assert isinstance(found, Raised)
+    assert "203.0.112.1" not in connected
+    assert connected or "without TLS" in found.error.message
 
 
 @pytest.mark.parametrize(

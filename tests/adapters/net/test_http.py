@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
+from aipartnerupflow.adapters.executors.results import raised
 from aipartnerupflow.adapters.net.guard import Guard
-from aipartnerupflow.adapters.net.http import Http, Unanswered
+from aipartnerupflow.adapters.net.http import Http, Unanswered, Untrusted
 from aipartnerupflow.adapters.net.transport import GuardedBackend, guarded_client
 from aipartnerupflow.domain.errors import TargetRefused
 from tests.support.certificates import contexts
@@ -408,3 +409,79 @@ async def test_of_a_url_only_the_origin_is_logged_and_no_header(
             await http.call("GET", f"{target.url}/canary-path?key=canary-query")
     assert f"{target.url}/ " in caplog.text
     assert "canary" not in caplog.text
+
+
+def hanging_up(*at: int) -> Any:
+    """Closes the connection instead of answering the requests of these numbers."""
+    count = 0
+
+    def answer(request: Request) -> Reply:
+        nonlocal count
+        count += 1
+        return Reply(write=lambda file: None) if count in at else Reply(200)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "again"),
+    [
+        ("GET", {}, True), ("HEAD", {}, True), ("PUT", {}, True), ("POST", {}, False),
+        ("POST", {"idempotency-key": "k"}, True),
+    ],
+)  # fmt: skip
+async def test_what_met_a_kept_connection_that_was_closed_is_sent_again_where_that_is_safe(
+    method: str, headers: dict[str, str], again: bool
+) -> None:
+    with receiver(hanging_up(2)) as server:
+        async with calls() as http:
+            await http.call("GET", server.url)
+            calling = http.call(method, server.url, headers=headers, content=b"x")
+            if again:
+                assert (await calling).status == 200
+            else:
+                with pytest.raises(Unanswered, match="closed without an answer") as caught:
+                    await calling
+                assert caught.value.transient
+    assert len(server.requests) == 2 + again
+
+
+async def test_what_is_to_be_sent_once_is_sent_once() -> None:
+    with receiver(hanging_up(2)) as server:
+        async with calls() as http:
+            await http.call("GET", server.url)
+            with pytest.raises(Unanswered):
+                await http.call("POST", server.url, headers={"idempotency-key": "k"}, once=True)
+    assert len(server.requests) == 2
+
+
+async def test_a_certificate_that_is_not_trusted_does_not_pass_by_itself(tmp_path: Path) -> None:
+    served, _ = contexts(tmp_path, "site.test")
+    names = Names(**{"site.test": [["127.0.0.1"]]})
+    with receiver(tls=served) as server:
+        async with calls(names=names) as http:
+            with pytest.raises(Untrusted) as caught:
+                await http.call("GET", f"https://site.test:{server.port}/")
+    assert str(caught.value) == "its certificate is not trusted: self-signed certificate"
+    assert not raised(caught.value).error.bases.count("TransientError")
+
+
+async def test_a_certificate_for_another_name_is_told_without_the_name(tmp_path: Path) -> None:
+    served, trusting = contexts(tmp_path, "site.test")
+    names = Names(**{"other.test": [["127.0.0.1"]]})
+    with receiver(tls=served) as server:
+        async with calls(names=names, tls=trusting) as http:
+            with pytest.raises(Untrusted) as caught:
+                await http.call("GET", f"https://other.test:{server.port}/")
+    assert str(caught.value) == "its certificate is not trusted: it is for another name"
+
+
+async def test_a_name_that_is_not_found_is_told_so() -> None:
+    async def nowhere(host: str, port: int) -> Sequence[str]:
+        raise OSError("no such name")
+
+    http = Http(Guard(resolve=nowhere))
+    with pytest.raises(Unanswered, match="the name of the target cannot be resolved") as caught:
+        await http.call("GET", "http://nowhere.test/")
+    assert caught.value.transient
+    await http.close()

@@ -9,7 +9,8 @@ import httpcore
 import pytest
 
 from aipartnerupflow.adapters.net import pool as module
-from aipartnerupflow.adapters.net.pool import Pool
+from aipartnerupflow.adapters.net.pool import Pool, Silent
+from aipartnerupflow.domain.errors import TargetRefused
 from tests.support.places import until
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -23,6 +24,8 @@ class Site:
         self.requests = 0
         self.opened = 0
         self.writers: set[asyncio.StreamWriter] = set()
+        self.says: list[bytes] = []
+        """What it says to the next requests before it hangs up, instead of answering."""
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -41,6 +44,9 @@ class Site:
             while await reader.readuntil(b"\r\n\r\n"):
                 self.requests += 1
                 await self.may_answer.wait()
+                if self.says:
+                    writer.write(self.says.pop(0))
+                    return
                 writer.write(ANSWER)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -73,14 +79,16 @@ async def pools(most: int = 10) -> AsyncIterator[Pool]:
         await pool.aclose()
 
 
-async def begin(pool: Pool, url: str, patience: float | None = None) -> httpcore.Response:
-    extensions = {"timeout": {"pool": patience}}
+async def begin(
+    pool: Pool, url: str, patience: float | None = None, repeatable: bool = False
+) -> httpcore.Response:
+    extensions = {"timeout": {"pool": patience}, "repeatable": repeatable}
     request = httpcore.Request("GET", url, headers={"Host": "site"}, extensions=extensions)
     return await pool.handle_async_request(request)
 
 
-async def get(pool: Pool, url: str) -> bytes:
-    response = await begin(pool, url)
+async def get(pool: Pool, url: str, repeatable: bool = False) -> bytes:
+    response = await begin(pool, url, repeatable=repeatable)
     body = await response.aread()
     await response.aclose()
     return body
@@ -148,6 +156,92 @@ async def test_what_nobody_uses_is_ended_after_a_while(monkeypatch: pytest.Monke
         await get(pool, second.url)
         await until(lambda: first.open == 0)
         assert second.open == 1
+
+
+async def test_what_nobody_asks_for_again_is_ended_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "KEEP", 0.5)
+    async with site() as first, site() as second, pools() as pool:
+        for target in (first, second):
+            await asyncio.gather(*(get(pool, target.url) for _ in range(3)))
+            await asyncio.sleep(0.05)
+        assert (first.open, second.open) == (3, 3)
+        await until(lambda: first.open == second.open == 0)
+        assert await get(pool, first.url) == b"ok"
+        await until(lambda: first.open == 0)
+
+
+async def test_nothing_is_looked_at_after_the_end() -> None:
+    async with site() as target, pools() as pool:
+        await get(pool, target.url)
+        timer = pool._timer
+        assert timer is not None
+        await pool.aclose()
+        assert timer.cancelled()
+        assert pool._timer is None
+
+
+def test_it_is_kept_for_less_than_servers_usually_keep_theirs() -> None:
+    assert module.KEEP < 5.0
+
+
+async def test_a_kept_connection_that_ends_just_then_is_replaced_where_that_is_safe() -> None:
+    async with site() as target, pools() as pool:
+        await get(pool, target.url)
+        target.says = [b""]
+        assert await get(pool, target.url, repeatable=True) == b"ok"
+        assert (target.requests, target.opened) == (3, 2)
+        target.says = [b"", b""]
+        with pytest.raises(Silent):
+            await get(pool, target.url, repeatable=True)
+        assert (target.requests, target.opened) == (5, 3)
+        assert await get(pool, target.url) == b"ok"
+
+
+async def test_what_may_not_be_sent_twice_is_not() -> None:
+    async with site() as target, pools(1) as pool:
+        await get(pool, target.url)
+        target.says = [b""]
+        with pytest.raises(Silent):
+            await get(pool, target.url)
+        assert target.requests == 2
+        assert await get(pool, target.url) == b"ok"
+
+
+async def test_a_new_connection_that_ends_without_an_answer_is_not_replaced() -> None:
+    async with site() as target, pools(1) as pool:
+        target.says = [b""]
+        with pytest.raises(Silent):
+            await get(pool, target.url, repeatable=True)
+        assert target.requests == 1
+
+
+@pytest.mark.parametrize("said", [b"H", b"HTTP/1.1 200 OK\r\n", b"what?\r\n\r\n"])
+async def test_what_was_answered_in_part_is_not_sent_again(said: bytes) -> None:
+    async with site() as target, pools(1) as pool:
+        await get(pool, target.url)
+        target.says = [said]
+        with pytest.raises(httpcore.RemoteProtocolError) as caught:
+            await get(pool, target.url, repeatable=True)
+        assert not isinstance(caught.value, Silent)
+        assert target.requests == 2
+        assert await get(pool, target.url) == b"ok"
+
+
+async def test_what_may_go_to_private_places_only_shares_no_connection_with_others() -> None:
+    class Refusing(httpcore.AsyncNetworkBackend):
+        async def connect_tcp(self, *args: object, **kwargs: object) -> httpcore.AsyncNetworkStream:
+            raise TargetRefused("it is public")
+
+    async with site() as target:
+        tls = ssl.create_default_context()
+        pool = Pool(httpcore.AnyIOBackend(), tls, most=2, private=Refusing())
+        await get(pool, target.url)
+        request = httpcore.Request("GET", target.url, extensions={"private_only": True})
+        with pytest.raises(TargetRefused):
+            await pool.handle_async_request(request)
+        await pool.aclose()
 
 
 async def test_one_whose_answer_was_not_read_is_ended() -> None:
