@@ -9,6 +9,7 @@ from msgspec import Raw, json
 
 from ...domain.errors import InvalidInput
 from ...engine.ports import Call, Kind
+from . import origins
 from .builtin import BUILTIN, Builtin
 from .entry import Entry, Factory
 from .hooks import TREE_EVENTS, Around, Hook, InThread, add_once, run_hook
@@ -139,9 +140,12 @@ class Registry:
             return None
 
     def module_of(self, id: str) -> str | None:
-        """What people must import to have it; empty for what is built in, None where unknown."""
+        """What people must import to have it; empty for what is built in, None where unknown.
+
+        `Lacking` where it is built in and its extra is not installed.
+        """
         if id not in self._entries and id in self._builtin:
-            return ""
+            return origins.module_of(self._builtin[id])
         entry = self._find_entry(id)
         if entry is None:
             return None

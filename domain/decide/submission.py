@@ -16,7 +16,23 @@ from ..wording import quoted
 from .stamp import Stamp
 
 Registered = Callable[[str], str | None]
-"""Says by which module an executor id is registered (maybe ""), None where it is not."""
+"""Says by which module an executor id is registered (maybe ""), None where it is not.
+
+It may be a `Lacking`.
+"""
+
+
+class Lacking(str):
+    """The module of an executor that is known and cannot be used here; ``why`` says what to do."""
+
+    __slots__ = ("why",)
+    why: str
+
+    def __new__(cls, module: str, why: str) -> "Lacking":
+        """``why`` is a sentence that names the executor."""
+        self = super().__new__(cls, module)
+        self.why = why
+        return self
 
 
 class _Params(Struct, gc=False):
@@ -155,7 +171,11 @@ def _unregistered(
     of: Sequence[int | str | None],
     registered: Registered,
 ) -> list[Fault]:
-    absent = {n for n, executor in enumerate(executors) if registered(executor.id) is None}
+    absent = {
+        n: why
+        for n, executor in enumerate(executors)
+        if (why := _absence(executor.id, registered(executor.id)))
+    }
     faults = []
     for spec, kind in zip(specs, of, strict=True) if absent or None in of else ():
         if kind is None:
@@ -165,9 +185,15 @@ def _unregistered(
             )
             faults.append(Fault("executor_not_found", spec.label, message))
         elif isinstance(kind, int) and kind in absent:
-            message = f"the executor {quoted(executors[kind].id)} is not registered: {_ADVICE}"
-            faults.append(Fault("executor_not_found", spec.label, message))
+            faults.append(Fault("executor_not_found", spec.label, absent[kind]))
     return faults
+
+
+def _absence(id: str, module: str | None) -> str:
+    """Why nothing can be run by the executor; empty where it can."""
+    if module is None:
+        return f"the executor {quoted(id)} is not registered: {_ADVICE}"
+    return module.why if isinstance(module, Lacking) else ""
 
 
 def reference_faults(specs: Sequence[TaskSpec]) -> list[Fault]:

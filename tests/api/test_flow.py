@@ -1,6 +1,7 @@
 """Flow: trees submitted and followed in this loop."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 import pytest
 
 from aipartnerupflow import Flow, TreeBuilder, create_session, task
+from aipartnerupflow.adapters.executors import default_registry
 from aipartnerupflow.api.library.sessions import Session
 from aipartnerupflow.domain.errors import (
     ExecutorMissing,
@@ -137,6 +139,21 @@ async def test_all_faults_are_told_at_once_and_nothing_is_written(db: Session) -
         with pytest.raises(InvalidGraph) as refused:
             await flow.submit(faulty)
     assert {fault.code for fault in refused.value.faults} == {"cycle", "executor_not_found"}
+    assert db.store.journal.position() == 0
+
+
+async def test_what_an_executor_lacks_is_told_before_anything_is_written(
+    db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(default_registry, "_entries", {})
+    monkeypatch.setitem(sys.modules, "asyncssh", None)
+    far = {"id": "far", "name": "ssh_executor", "inputs": {"host": "h", "command": "ls"}}
+    async with Flow(db.url) as flow:
+        with pytest.raises(InvalidGraph, match=r"pip install 'aipartnerupflow\[ssh\]'") as refused:
+            await flow.submit([far])
+    assert [(fault.code, fault.where) for fault in refused.value.faults] == [
+        ("executor_not_found", "far")
+    ]
     assert db.store.journal.position() == 0
 
 

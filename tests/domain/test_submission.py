@@ -7,6 +7,7 @@ import pytest
 from msgspec import Raw
 
 from aipartnerupflow.domain.decide import graph_faults, submit, unregistered
+from aipartnerupflow.domain.decide.submission import Lacking
 from aipartnerupflow.domain.errors import Fault, InvalidGraph
 from aipartnerupflow.domain.events import GROUP, TreeSubmitted
 from aipartnerupflow.domain.specs import ExecutorRef, TaskSpec
@@ -124,6 +125,15 @@ class TestSubmitting:
         ]
         sound = draft("r", task("a", name="cook"), task("b", name="plain"))
         assert given(sound).when(submit, registered, strict=True).facts
+
+    def test_one_that_lacks_something_is_refused_with_what_to_do_about_it(self) -> None:
+        todo = "far needs wires: pip install wires"
+        known = {"far": Lacking("", todo)}.get
+        stream = draft(task("r", name="far"), task("a", params={"executor_id": "far"}))
+        error = given(stream).when(submit, known, strict=True).refuses(InvalidGraph)
+        assert error.faults == tuple(Fault("executor_not_found", key, todo) for key in "ra")
+        tree = given(stream).when(submit, known).tree
+        assert tree.executors[0] == ExecutorRef("far", "")
 
     def test_what_would_be_refused_can_be_asked_beforehand(self) -> None:
         tasks = specs("r", "a <- a", task("b", inputs={"x": {"$from": "a"}}), "g", "g/c <- g")

@@ -16,6 +16,8 @@ from aipartnerupflow.adapters.executors import (
 )
 from aipartnerupflow.adapters.executors.builtin import BUILTIN
 from aipartnerupflow.adapters.executors.loading import load
+from aipartnerupflow.adapters.executors.origins import _BRINGS
+from aipartnerupflow.domain.decide.submission import Lacking
 from aipartnerupflow.domain.errors import InvalidInput
 from aipartnerupflow.engine.ports import Executors
 from tests.adapters.executors.calls import call, error, raw, result
@@ -67,6 +69,34 @@ def test_ids_and_modules_are_told(registry: Registry) -> None:
     assert registry.module_of("nobodys") is None
     with pytest.raises(KeyError):
         registry.kind("nobodys")
+
+
+@pytest.mark.parametrize(
+    ("id", "library", "extra"),
+    [
+        ("ssh_executor", "asyncssh", "ssh"),
+        ("grpc_executor", "grpc", "grpc"),
+        ("grpc_executor", "grpc_reflection", "grpc"),
+        ("websocket_executor", "websockets", "websocket"),
+        ("rest_executor", "httpx", "http"),
+        ("docker_executor", "httpx", "docker"),
+        ("apflow_api_executor", "httpx", "http"),
+    ],
+)
+def test_a_built_in_executor_whose_library_is_missing_says_how_to_get_it(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, id: str, library: str, extra: str
+) -> None:
+    assert registry.module_of(id) == ""
+    assert not isinstance(registry.module_of(id), Lacking)
+    monkeypatch.setitem(sys.modules, library, None)
+    lacking = registry.module_of(id)
+    assert isinstance(lacking, Lacking)
+    assert lacking == ""
+    assert lacking.why == f"{id} needs {library}: pip install 'aipartnerupflow[{extra}]'"
+
+
+def test_each_extra_of_a_built_in_executor_is_looked_for() -> None:
+    assert {each.extra for each in BUILTIN if each.extra} == set(_BRINGS)
 
 
 def test_a_script_cannot_be_imported_so_no_module_is_told(registry: Registry) -> None:
