@@ -8,6 +8,7 @@ from ....domain.errors import InvalidInput
 from ...net.guard import Guard
 from ...net.http import Http, Unanswered
 from ..base import BaseTask, Inputs
+from .after import After
 from .remote import Away, Remote, RemoteRefused, RemoteTimeout, outgoing
 from .rpc import READS, RemoteCall
 from .schemas import DEFAULT_TIMEOUT, INPUTS, MAX_TIMEOUT, OUTPUTS
@@ -115,13 +116,14 @@ class ApflowApiExecutor(BaseTask):
         if len(asked) != 1:
             raise InvalidInput("give one of `tasks`, `tree` and `method`")
         pause = _number(inputs, "poll_interval", 1.0, 300.0)
+        after = self.context.shared.get("apflow after", After)  # first, and so closed first
         http = self.context.shared.get("apflow", lambda: Http(self.judge, most=MOST))
         remote = Remote(http, inputs, self.context)
         if asked == ["method"]:
-            self._work = RemoteCall(remote, inputs, pause)
+            self._work = RemoteCall(remote, inputs, pause, after)
         else:
             body = body_of(inputs, outgoing(inputs[asked[0]]))
-            self._work = RemoteTree(remote, body, pause)
+            self._work = RemoteTree(remote, body, pause, after)
         return self._work
 
     async def _within(

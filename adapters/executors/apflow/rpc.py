@@ -11,6 +11,7 @@ from ...net.http import Answer, Unanswered
 from ...net.sse import ServerEvent
 from ..base import Inputs
 from ..http_rules import TRANSIENT
+from .after import After
 from .remote import LAST, SECONDS, Away, Patience, Remote, RemoteRefused, decoded, outgoing, seen
 
 EXECUTE: Final = "tasks.execute"
@@ -32,8 +33,9 @@ MAX_MESSAGE: Final = 1_000
 class RemoteCall:
     """One method, and, if that is wanted, the end of the tree that it started."""
 
-    def __init__(self, remote: Remote, inputs: Inputs, pause: float) -> None:
+    def __init__(self, remote: Remote, inputs: Inputs, pause: float, after: After) -> None:
         self._remote = remote
+        self._afterwards = after
         self._pause = pause
         self.method = str(inputs.get("method", ""))
         given = outgoing(inputs.get("params"))
@@ -227,6 +229,9 @@ class RemoteCall:
         """Cancel there what was started; whether that was done."""
         if self.method != EXECUTE or self._over or not await self._started():
             return False
+        return await self._cancel()
+
+    async def _cancel(self) -> bool:
         found = await self._called("tasks.cancel", {"task_ids": [self.task]}, seconds=LAST)
         told = found.get("result")
         each = told if isinstance(told, list) else [told]
@@ -234,17 +239,32 @@ class RemoteCall:
 
     async def _started(self) -> bool:
         """Whether anything may have been; the call may still be unanswered."""
+        named = _task_of(None, self.params) if self._asked else None
         if self.task is None and self._posting is not None:
             await asyncio.wait({self._posting}, timeout=LAST)
-            if self._posting.done() and self._posting.exception() is None:
-                found = self._posting.result()
-                if not found["success"]:
+            if self._posting.done():
+                if not self._read_late(self._posting):
                     return False
-                self.task = _task_of(found["result"], self.params)
+            elif named is None:
+                self._afterwards.begin(self._end_late(self._posting))
+                return False
             self._posting.cancel()
-        if self.task is None and self._asked:
-            self.task = _task_of(None, self.params)
+        self.task = self.task or named
         return self.task is not None
+
+    def _read_late(self, posting: "asyncio.Task[dict[str, Any]]") -> bool:
+        """False where the answer says that nothing was started."""
+        if posting.cancelled() or posting.exception() is not None:
+            return True
+        found = posting.result()
+        self.task = _task_of(found["result"], self.params) if found["success"] else None
+        return bool(found["success"])
+
+    async def _end_late(self, posting: "asyncio.Task[dict[str, Any]]") -> None:
+        """Once the answer is there that names what was started."""
+        await asyncio.wait({posting})
+        if self._read_late(posting) and self.task is not None:
+            await self._cancel()
 
 
 def _as_answer(head: Answer, event: ServerEvent) -> Answer:

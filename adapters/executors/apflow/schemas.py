@@ -72,7 +72,10 @@ OUTPUTS: Final[dict[str, Any]] = {
         "status": {"type": "string", "description": "with which it ended"},
         "tasks": {"type": "object", "description": "of a tree: the results by key"},
         "errors": {"type": "object", "description": "of a tree: why tasks failed, by key"},
-        "truncated": {"type": "boolean", "description": "results beyond 8 MiB are left out"},
+        "truncated": {
+            "type": "boolean",
+            "description": "results beyond 8 MiB and errors beyond 1 MiB are left out",
+        },
         "error": {"type": "string"},
         "method": {"type": "string"},
         "result": {"description": "of a method, or of the task that was waited for"},

@@ -5,15 +5,25 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Struct
 
 from ....domain.errors import InvalidInput
 from ...net.http import Answer, Unanswered
-from .remote import CONFLICT, LAST, Away, Patience, Remote, RemoteRefused, decoded, seen
+from .after import After
+from .facts import SETTLED, TYPES, Fact, fact_of, facts_of
+from .kept import Kept
+from .remote import (
+    CONFLICT,
+    LAST,
+    MAX_ANSWER,
+    Away,
+    Patience,
+    Remote,
+    RemoteRefused,
+    decoded,
+    seen,
+)
 
-TYPES: Final = "task.completed,task.failed,task.cancelled,task.reopened,tree.settled"
-MAX_RESULTS: Final = 8 << 20
-"""Bytes of the results of all tasks that are kept."""
 MAX_MESSAGE: Final = 1_000
 PAGE: Final = 10
 """Events of one answer, where there is no stream: each may have 1 MiB."""
@@ -21,18 +31,10 @@ WAIT: Final = 20
 """Seconds for which an answer without news is held back there."""
 STREAMS: Final = 3
 """Streams in a row that bring no news: then the history is asked for instead."""
-
-
-class Fact(Struct, rename={"task": "task_id"}):
-    """What is read of an event."""
-
-    type: str
-    version: int
-    task: str = ""
-    result: Raw | UnsetType = UNSET
-    blob: str | None = None
-    error: dict[str, Any] | None = None
-    status: str = ""
+CANCELLING: Final = 7.0
+"""Seconds for which an attempt waits until a tree has been cancelled. It is, also if that takes
+longer.
+"""
 
 
 class _Submitted(Struct):
@@ -40,25 +42,19 @@ class _Submitted(Struct):
     tasks: dict[str, str]
 
 
-class _Page(Struct):
-    items: list[Fact]
-
-
 class RemoteTree:
     """One tree: submitted once per key, followed to its end, cancelled there if need be."""
 
-    def __init__(self, remote: Remote, body: bytes, pause: float) -> None:
+    def __init__(self, remote: Remote, body: bytes, pause: float, after: After) -> None:
         self._remote = remote
+        self._afterwards = after
         self._body = body
         self._pause = pause
         self._posting: asyncio.Task[Answer] | None = None
+        self._ending: asyncio.Task[bool] | None = None
         self.id: str | None = None
         self.status: str | None = None
-        self._keys: dict[str, str] = {}
-        self._ended: dict[str, Raw | str | None] = {}
-        self._errors: dict[str, str] = {}
-        self._size = 0
-        self._cut = False
+        self._kept = Kept()
         self._after = 0
 
     async def submit(self) -> None:
@@ -86,9 +82,10 @@ class RemoteTree:
             )
 
     async def _post(self, key: str) -> None:
-        self._key = key
+        self._key, self.id = key, None
+        most = min(MAX_ANSWER, (1 << 20) + 16 * len(self._body))  # a key and an id for each task
         self._posting = asyncio.create_task(
-            self._remote.ask("POST", "/v1/trees", self._body, Idempotency_Key=key)
+            self._remote.ask("POST", "/v1/trees", self._body, limit=most, Idempotency_Key=key)
         )
         self._posting.add_done_callback(seen)
         self._take(await asyncio.shield(self._posting))
@@ -100,11 +97,11 @@ class RemoteTree:
         except msgspec.ValidationError as error:
             raise RemoteRefused("its answer to a tree is not what it should be", 200) from error
         self.id = made.id
-        self._keys = {id: key for key, id in made.tasks.items()}
+        self._kept.keys = {id: key for key, id in made.tasks.items()}
 
     async def _ended_badly(self) -> bool:
         answer = await self._remote.call("GET", f"/v1/trees/{self.id}")
-        return decoded(answer).get("status") in ("failed", "cancelled")
+        return _object(answer).get("status") in ("failed", "cancelled")
 
     async def follow(self) -> dict[str, Any]:
         """Wait for its end; gives the result of the task."""
@@ -134,7 +131,7 @@ class RemoteTree:
                 raise Away("it gives no stream")
             async for event in events:
                 if event.id:
-                    await self._apply(_fact(event.data.encode()))
+                    await self._apply(fact_of(event.data))
                 if self.status is not None:
                     return
 
@@ -145,30 +142,27 @@ class RemoteTree:
         )
         began = asyncio.get_running_loop().time()
         answer = await self._remote.call("GET", path, seconds=WAIT + 15)
-        try:
-            page = msgspec.json.decode(answer.body, type=_Page)
-        except msgspec.MsgspecError as error:
-            raise Away("its history cannot be read") from error
-        for fact in page.items:
+        facts = facts_of(answer.body)
+        for fact in facts:
             await self._apply(fact)
-        if not page.items and asyncio.get_running_loop().time() - began < 1.0:
+        if not facts and asyncio.get_running_loop().time() - began < 1.0:
             await asyncio.sleep(self._pause)
 
     async def _apply(self, fact: Fact) -> None:
         if fact.version <= self._after or self.status is not None:
             return
         self._after = fact.version
+        if fact.type != SETTLED and fact.task not in self._kept.keys:
+            return
         match fact.type:
             case "task.completed":
-                self._ended[fact.task] = self._kept(fact)
+                self._kept.complete(fact.task, fact.result, fetch=fact.blob is not None)
             case "task.failed":
-                self._ended[fact.task] = None
-                self._errors[fact.task] = self._message(fact.error or {})
+                self._kept.end(fact.task, self._message(fact.error or {}))
             case "task.cancelled":
-                self._ended[fact.task] = None
+                self._kept.end(fact.task)
             case "task.reopened":
-                self._ended.pop(fact.task, None)
-                self._errors.pop(fact.task, None)
+                self._kept.forget(fact.task)
             case "tree.settled":
                 self.status = fact.status
             case _:
@@ -179,50 +173,39 @@ class RemoteTree:
         said = error.get("message") or error.get("type") or "no reason was given"
         return self._remote.context.scrub(str(said))[:MAX_MESSAGE]
 
-    def _kept(self, fact: Fact) -> Raw | str | None:
-        """The result, the name of a blob, or None where there is no room left."""
-        if fact.blob is not None or isinstance(fact.result, UnsetType):
-            return fact.blob
-        self._size += len(bytes(fact.result))
-        if self._size > MAX_RESULTS:
-            self._cut = True
-            return None
-        return fact.result
-
     async def _tell(self) -> None:
-        ended, total = len(self._ended), max(len(self._keys), 1)
+        ended, total = len(self._kept.ended), max(len(self._kept.keys), 1)
         message = f"{ended} of {total} tasks ended"
         await self._remote.context.progress(min(ended / total, 1.0), message)
 
     async def _result(self) -> dict[str, Any]:
-        tasks: dict[str, Any] = {}
-        for id, kept in self._ended.items():
-            if isinstance(kept, str):
+        kept, tasks = self._kept, dict[str, Any]()
+        for id, result in kept.ended.items():
+            if result is True:
                 await self._large(id, tasks)
-            elif kept is not None:
-                tasks[self._key_of(id)] = msgspec.json.decode(kept)
-        result: dict[str, Any] = {
+            elif result is not False:
+                tasks[kept.key_of(id)] = msgspec.json.decode(result)
+        found: dict[str, Any] = {
             "success": self.status == "completed", "tree_id": self.id, "status": self.status,
             "tasks": tasks, "base_url": self._remote.shown,
         }  # fmt: skip
-        if self._errors:
-            result["errors"] = {self._key_of(id): said for id, said in self._errors.items()}
+        if kept.errors:
+            found["errors"] = {kept.key_of(id): said for id, said in kept.errors.items()}
         if self.status != "completed":
-            result["error"] = self._why()
-        if self._cut:
-            result["truncated"] = True
-        return result
+            found["error"] = self._why()
+        if kept.cut:
+            found["truncated"] = True
+        return found
 
     async def _large(self, id: str, tasks: dict[str, Any]) -> None:
         """A result that does not stand in its event, if there is room for it."""
-        room = MAX_RESULTS - self._size
-        if room > 0:
+        if (room := self._kept.room) > 0:
             answer = await self._again(f"/v1/tasks/{id}", room)
             if not answer.cut:
-                self._size += len(answer.body)
-                tasks[self._key_of(id)] = decoded(answer).get("result")
+                self._kept.take(len(answer.body))
+                tasks[self._kept.key_of(id)] = _object(answer).get("result")
                 return
-        self._cut = True
+        self._kept.cut = True
 
     async def _again(self, path: str, limit: int) -> Answer:
         patience = Patience(self._pause)
@@ -233,24 +216,35 @@ class RemoteTree:
                 await patience.wait(error)
 
     def _why(self) -> str:
-        for id, said in self._errors.items():
-            return f"task {self._key_of(id)} of the remote tree failed: {said}"
+        for id, said in self._kept.errors.items():
+            return f"task {self._kept.key_of(id)} of the remote tree failed: {said}"
         return f"the remote tree was {self.status}"
 
-    def _key_of(self, id: str) -> str:
-        return self._keys.get(id, id)
-
     async def end(self) -> bool:
-        """Cancel it there, and see that it has come to an end; whether it has."""
-        if self.id is None and self._posting is not None:
-            await asyncio.wait({self._posting}, timeout=LAST)
-            if self._posting.done() and self._posting.exception() is None:
-                self._take(self._posting.result())
-        if self.id is None or self.status is not None:
+        """Cancel it there, and see that it has come to an end; whether it has.
+
+        Where it is not known yet whether there is one, the answer that tells is awaited later on.
+        """
+        posting = self._posting
+        if posting is None or self.status is not None:
             return False
+        if self._ending is None:
+            self._ending = self._afterwards.begin(self._end(posting))
+        await asyncio.wait({posting}, timeout=LAST)
+        if posting.done():
+            await asyncio.wait({self._ending}, timeout=CANCELLING)
+        ending = self._ending
+        return ending.done() and not ending.cancelled() and ending.result()
+
+    async def _end(self, posting: "asyncio.Task[Answer]") -> bool:
+        await asyncio.wait({posting})
+        if posting.cancelled() or posting.exception() is not None:
+            return False
+        if self.id is None:
+            self._take(posting.result())
         tree = f"/v1/trees/{self.id}"
         body = msgspec.json.encode({"reason": "the task that waits for it was ended"})
-        answer = await self._remote.ask("POST", f"{tree}/cancel", body, seconds=LAST)
+        answer = await self._remote.ask("POST", f"{tree}/cancel", body)
         if answer.status != CONFLICT:  # else it had ended
             self._remote.judge(answer)
             await self._remote.call("GET", tree, seconds=5.0, Prefer="wait=2")
@@ -278,8 +272,8 @@ def _keyed(task: Any) -> Any:
     return made
 
 
-def _fact(data: bytes) -> Fact:
-    try:
-        return msgspec.json.decode(data, type=Fact)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Away("its stream cannot be read") from error
+def _object(answer: Answer) -> dict[str, Any]:
+    found = decoded(answer)
+    if not isinstance(found, dict):
+        raise RemoteRefused("what answers at base_url is no instance of this software", 200)
+    return found

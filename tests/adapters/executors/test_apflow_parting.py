@@ -8,6 +8,7 @@ import pytest
 from msgspec import json
 
 from aipartnerupflow.adapters.executors import Registry, invoke
+from aipartnerupflow.adapters.executors.apflow import after as apflow_after
 from aipartnerupflow.adapters.executors.apflow import rpc as apflow_rpc
 from aipartnerupflow.adapters.executors.shared import Shared
 from aipartnerupflow.engine.ports import Outcome, Raised
@@ -120,8 +121,22 @@ async def test_of_what_nobody_can_name_it_is_not_said_that_it_was_cancelled(
     far: Far, shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apflow_rpc, "LAST", 0.2)
+    monkeypatch.setattr(apflow_after, "LONGEST", 0.2)
     far.seconds = 30.0
     found = await send(far, shared, wait_for_completion=True, timeout=0.1)
     assert isinstance(found, Raised)
     assert "may go on there" in found.error.message
+    await shared.close()
     assert far.methods == ["tasks.execute"]
+
+
+async def test_what_is_named_later_is_cancelled_then(
+    far: Far, shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apflow_rpc, "LAST", 0.1)
+    far.seconds = 0.6
+    found = await send(far, shared, wait_for_completion=True, timeout=0.1)
+    assert isinstance(found, Raised)
+    assert "may go on there" in found.error.message
+    monkeypatch.setattr(apflow_rpc, "LAST", 2.0)
+    await until(lambda: far.asked[1:] == [("tasks.cancel", {"task_ids": ["T1"]})])
