@@ -1,14 +1,11 @@
 """Trees as clients write them, into the store: once, whoever drives them."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from hashlib import sha256
-from typing import Any, Final
-
-import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from typing import Any
 
 from ..domain.errors import (
     Fault,
@@ -22,91 +19,29 @@ from ..domain.errors import (
 )
 from ..domain.events import TasksAdded, TreeCreated, TreeSubmitted
 from ..domain.intake import Intake, read
-from ..domain.specs import Request, TreeOptions
+from ..domain.specs import Request
 from ..domain.webhooks import Hook
-from ..domain.wording import misfit
-from ..domain.written import items_of
 from ..engine.lifecycle import NewTree, create
 from ..engine.lifecycle import submit as submit_draft
 from ..engine.submission import require_version
 from .documents import Submitted as Submitted
 from .stores import Store
-from .webhooks import WrittenHook, announced, hooks_of, register
+from .webhooks import announced, hooks_of, registered
+from .written import HOOKS_NEED_A_SERVER as HOOKS_NEED_A_SERVER
+from .written import Written as Written
+from .written import named
+from .written import options as options
+from .written import parse as parse
 
 FEW = 500
 """So many tasks are looked at in the loop's own thread."""
 LARGE = 64 * 1024
 """Bytes of JSON that are read beside the loop, which has others to serve."""
-HOOKS_BYTES = 256 * 1024
-"""Bytes of the webhooks that are written with a tree."""
 CREATING = ("tree.created", "tasks.added", "tree.submitted")
-
-
-HOOKS_NEED_A_SERVER: Final = (
-    "webhooks are delivered by a server, and here is none. Leave them out, or give the tree to "
-    "one: `apflow serve`, then `apflow submit`."
-)
-
-
-class Written(Struct, forbid_unknown_fields=True):
-    """A tree as its caller wrote it; its tasks are JSON. ``start`` false: it stays a draft.
-    ``demo``: executors give results for show instead of working.
-    """
-
-    tasks: Sequence[Raw | bytes]
-    name: str | None = None
-    limit: int | None = None
-    start: bool = True
-    demo: bool = False
-    webhooks: Sequence[WrittenHook] = ()
-
-
-class _Wrapped(Written, forbid_unknown_fields=True):
-    tasks: Raw  # type: ignore[assignment]
-
-
-class _Outline(Struct):
-    tasks: Raw | UnsetType = UNSET
-    webhooks: Raw | UnsetType = UNSET
-
-
-_outline = msgspec.json.Decoder(_Outline)
 
 
 class KeyMisused(InvalidInput):
     """An idempotency key came again with another body."""
-
-
-def parse(data: bytes) -> Written:
-    """An array of tasks, a task with children, or an object with ``tasks``, as `Written` has it.
-
-    Raises `InvalidInput`, without repeating what was given, or `InvalidGraph`. What has too many
-    parts is refused before anything is made of them.
-    """
-    try:
-        if data.lstrip()[:1] == b"[":
-            return Written(items_of(data))
-        outline = _outline.decode(data)
-        if isinstance(outline.tasks, UnsetType):
-            return Written([data])
-        tasks = items_of(outline.tasks)
-        hooks = outline.webhooks
-        if not isinstance(hooks, UnsetType) and len(memoryview(hooks)) > HOOKS_BYTES:
-            raise InvalidInput(f"`webhooks` has more than {HOOKS_BYTES >> 10} KiB")
-        rest = msgspec.json.decode(data, type=_Wrapped)
-        return Written(tasks, rest.name, rest.limit, rest.start, rest.demo, rest.webhooks)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(
-            'a tree is an array of tasks, a task with "children", or {"name", "tasks", "limit"}: '
-            f"{misfit(error)}"
-        ) from error
-
-
-def options(limit: int | None, demo: bool = False) -> TreeOptions:
-    """Raises `InvalidInput`."""
-    if limit is not None and limit < 1:
-        raise InvalidInput("limit is how many tasks of the tree may run at once: 1 or more")
-    return TreeOptions(limit, demo)
 
 
 def request_of(owner: str | None, key: str, body: bytes) -> Request:
@@ -154,15 +89,14 @@ async def submit(
     registered = store.executors.module_of if written.start else None
     intake = await _read(store, written, registered)
     if admin and intake.owner is not None:
-        owner = intake.owner
+        owner = named(intake.owner, "user_id")
     elif intake.owner not in (None, owner):
         message = "its tasks name another user_id than the caller's; leave it out"
         raise InvalidGraph([Fault("other_owner", "", message)])
-    if intake.given:
-        await _require_new(store, intake.given, owner)
+    named(written.name)
     hooks = (*hooks, *hooks_of(written.webhooks))
     try:
-        async with announced(store, hooks, request) as request:
+        async with _new_here(store, intake, owner), announced(store, hooks, request) as request:
             return await _make(store, written, intake, owner, request, drive)
     except KeyTaken:
         assert request is not None
@@ -170,6 +104,22 @@ async def submit(
         if found is None:
             raise
         return found
+
+
+@asynccontextmanager
+async def _new_here(store: Store, intake: Intake, owner: str | None) -> AsyncIterator[None]:
+    """Holds the id of a root that its caller chose: of several at once the first one has it, and
+    the others are told as if they had come later.
+    """
+    root = next((spec.id for spec in intake.specs if spec.parent is None), "")
+    if root not in intake.given:
+        if intake.given:
+            await _require_new(store, intake.given, owner)
+        yield
+        return
+    async with store.taking(root):
+        await _require_new(store, intake.given, owner)
+        yield
 
 
 async def _require_new(store: Store, ids: Sequence[str], owner: str | None) -> None:
@@ -227,14 +177,18 @@ async def start(
     if_version: int | None = None,
 ) -> int:
     """Submit a draft, with ``demo`` for show only; returns the tree's version behind it. Twice
-    changes nothing. ``hooks`` are told of it from here on.
+    changes nothing. ``hooks`` are told of it from here on, unless it has settled or is refused.
 
     Raises `NotFound`, `InvalidGraph`, `NotADraft` where it was adopted, or `VersionMismatch` where
     it is not at ``if_version`` when it is submitted.
     """
-    if if_version is not None:  # else hooks would be registered for nothing
-        require_version(await asyncio.to_thread(store.tree, id), if_version)
-    await register(store, id, hooks)
+    view = await asyncio.to_thread(store.tree, id)
+    require_version(view, if_version)  # else hooks would be registered for nothing
+    async with registered(store, view, hooks if view.phase != "settled" else ()):
+        return await _started(store, id, drive, demo, if_version)
+
+
+async def _started(store: Store, id: str, drive: bool, demo: bool, if_version: int | None) -> int:
     with suppress(NotADraft):
         try:
             await _submit(store, id, drive, demo, if_version)

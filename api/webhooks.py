@@ -7,16 +7,26 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from msgspec import Raw, Struct
 
-from ..domain.errors import IdTaken, InvalidGraph, InvalidInput
+from ..domain.errors import (
+    ApflowError,
+    CommitUnknown,
+    IdTaken,
+    InvalidGraph,
+    InvalidInput,
+    Released,
+)
 from ..domain.specs import Request
 from ..domain.webhooks import MAX_HOOKS, TOLERANCE, Hook, is_signed
 from ..domain.wording import misfit
+from ..projections.views import TreeView
+from .problems import TimedOut
 from .stores import Store
 from .wiring.serving import outbox_of
 
@@ -34,6 +44,17 @@ _RESERVED: Final = frozenset(
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 _TYPE: Final = re.compile(r"(?:[a-z_]{1,40}\.)?(?:[a-z_]{1,40}|\*)")
+
+
+MAY_BE_DONE: Final = (CommitUnknown, TimedOut, Released)
+"""Errors behind which what was asked for may still happen."""
+
+
+class Registration(Struct, frozen=True):
+    """Hooks of a tree that were not open before, and when they were registered."""
+
+    ids: tuple[str, ...]
+    at: str
 
 
 class WrittenHook(Struct, forbid_unknown_fields=True, frozen=True):
@@ -130,16 +151,29 @@ def _headers(where: str, headers: Mapping[str, str]) -> dict[str, str]:
     return dict(headers)
 
 
-async def register(store: Store, tree_id: str, hooks: Sequence[Hook]) -> None:
+async def register(store: Store, view: TreeView, hooks: Sequence[Hook]) -> Registration | None:
     """Tell these of what happens in an existing tree from now on, until it settles (again).
 
     Durable when it returns: call it before the commit of what they are to hear of. The same hook
-    again changes nothing. Raises `NotFound`, and `InvalidInput` where there would be too many.
+    again changes nothing. Raises `InvalidInput` where there would be too many.
     """
-    if hooks:
-        view = await asyncio.to_thread(store.tree, tree_id)
-        outbox = outbox_of(store)
-        await asyncio.to_thread(outbox.add, view.id, hooks, seen=view.version, at=store.now())
+    if not hooks:
+        return None
+    at = store.now()
+    add = partial(outbox_of(store).add, view.id, hooks, seen=view.version, at=at)
+    return Registration(await asyncio.to_thread(add), at)
+
+
+@asynccontextmanager
+async def registered(store: Store, view: TreeView, hooks: Sequence[Hook]) -> AsyncIterator[None]:
+    """The same for what the block does to the tree; taken back where that is refused."""
+    made = await register(store, view, hooks)
+    try:
+        yield
+    except ApflowError as error:
+        if made is not None and not isinstance(error, MAY_BE_DONE):
+            await asyncio.to_thread(outbox_of(store).withdraw, made.ids, made.at)
+        raise
 
 
 @asynccontextmanager

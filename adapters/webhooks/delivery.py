@@ -216,7 +216,7 @@ class Deliveries:
         ended = view is None or (
             view.phase in ("settled", "adopted") and view.version == claimed.seen
         )
-        if not (over and ended and self._outbox.end(claimed, "done")):
+        if not (over and ended and self._outbox.end(claimed, "done", now)):
             self._outbox.release(claimed, due or now)
 
     async def _tell(self, claimed: Claimed, recorded: Recorded, body: bytes) -> Claimed | None:
@@ -228,7 +228,8 @@ class Deliveries:
             return None
         if isinstance(outcome, Gone):
             log.warning("webhook %s has failed: %s", claimed.id, outcome.problem)
-            await asyncio.to_thread(self._outbox.end, claimed, "failed", outcome.problem)
+            now = self._clock.now()
+            await asyncio.to_thread(self._outbox.end, claimed, "failed", now, outcome.problem)
             return None
         if isinstance(outcome, Refused):
             problem = outcome.problem
@@ -248,7 +249,7 @@ class Deliveries:
         version = recorded.version
         log.warning("webhook %s has not taken version %s: %s", claimed.id, version, problem)
         if claimed.missed + 1 >= MAX_MISSED:
-            self._outbox.end(claimed, "failed", problem)
+            self._outbox.end(claimed, "failed", self._clock.now(), problem)
             return
         missed = replace(claimed, seen=version, attempts=0, missed=claimed.missed + 1)
         self._leave(missed, _over(recorded, False), problem, due)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ...domain.errors import InvalidInput
 from ...domain.specs import Request
-from ...domain.time import later
+from ...domain.time import later, to_seconds
 from ...domain.webhooks import MAX_HOOKS, Hook
 from ..journal.side import Row, Side
 
@@ -24,8 +24,9 @@ KEPT: Final = 7 * DAY
 
 
 class Claimed(Struct, frozen=True):
-    """A hook in the hands of ``holder``. It was told up to the version ``seen``; of the next event
-    ``attempts`` failed, and before it ``missed`` in a row were given up without an answer.
+    """A hook in the hands of ``holder``. Of what stands up to the version ``seen`` it was told all
+    that it wants; of the next event ``attempts`` failed, and before it ``missed`` in a row were
+    given up without an answer.
     """
 
     id: str
@@ -40,7 +41,9 @@ class Claimed(Struct, frozen=True):
 
 
 class Registered(Struct, frozen=True):
-    """A hook as it stands. ``state`` is open, done or failed; ``problem`` is the last one."""
+    """A hook as it stands. ``state`` is open, done or failed; ``problem`` is the last one. Up to
+    the version ``seen`` the log was looked at for it.
+    """
 
     id: str
     tree: str
@@ -66,10 +69,10 @@ class Outbox:
         seen: int = 0,
         request: Request | None = None,
     ) -> tuple[str, ...]:
-        """Keep them, of a tree or of a ``request`` whose tree is not there yet; their ids.
+        """Keep them, of a tree or of a ``request`` whose tree is not there yet.
 
-        One that is open already stays as it is. Raises `InvalidInput` where there would be more
-        than a tree may have.
+        The ids: of a request all, of a tree those that were not open; one that is stays as it is.
+        Raises `InvalidInput` where there would be more than a tree may have.
         """
         made = "" if request is None else f"{request.key}/{request.body}"
         rows = {_id(tree or made, hook): hook for hook in hooks}
@@ -82,7 +85,7 @@ class Outbox:
                 "add_webhook",
                 {"id": id, "tree": tree, "made": made, "config": config, "seen": seen, "at": at},
             )
-        return tuple(rows)
+        return tuple(id for id in rows if not tree or id not in open_)
 
     def of(self, tree: str) -> Sequence[Registered]:
         """The hooks of a tree, also those that have ended within a week."""
@@ -104,6 +107,11 @@ class Outbox:
         """Their tree was refused."""
         for id in ids:
             self._side.write("remove_webhook", {"id": id})
+
+    def withdraw(self, ids: Sequence[str], at: str) -> None:
+        """What they were registered for ``at`` that time was refused."""
+        for id in ids:
+            self._side.write("withdraw_webhook", {"id": id, "at": at})
 
     def claim(
         self, holder: str, now: float, until: float, limit: int, share: int
@@ -150,7 +158,7 @@ class Outbox:
         }  # fmt: skip
         self._side.write("put_off_webhook", values)
 
-    def end(self, claimed: Claimed, state: str, problem: str | None = None) -> bool:
+    def end(self, claimed: Claimed, state: str, now: float, problem: str | None = None) -> bool:
         """``done`` or ``failed``. False where it was registered again, for what comes next.
 
         Its headers, which may be credentials, are not kept.
@@ -158,7 +166,7 @@ class Outbox:
         hook = replace(claimed.hook, headers={})
         values = {
             "id": claimed.id, "holder": claimed.holder, "state": state, "problem": problem,
-            "created_at": claimed.since, "config": msgspec.json.encode(hook).decode(),
+            "created_at": claimed.since, "config": msgspec.json.encode(hook).decode(), "now": now,
         }  # fmt: skip
         return bool(self._side.write("end_webhook", values))
 
@@ -173,9 +181,11 @@ class Outbox:
 
         ``at`` is the time, as in events.
         """
-        self._side.write("sweep_unbound_webhooks", {"before": later(at, -DAY)})
-        self._side.write("sweep_idle_webhooks", {"before": later(at, -DAY)})
-        self._side.write("sweep_ended_webhooks", {"before": later(at, -KEPT)})
+        now, day_ago = to_seconds(at), later(at, -DAY)
+        self._side.write("sweep_unbound_webhooks", {"before": day_ago, "now": now})
+        self._side.write("sweep_idle_webhooks", {"before": day_ago, "now": now})
+        values = {"before": later(at, -KEPT), "ended": now - KEPT}
+        self._side.write("sweep_ended_webhooks", values)
 
 
 def _id(of: str, hook: Hook) -> str:

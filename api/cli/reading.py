@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -14,15 +13,16 @@ from ...domain.decide.submission import Registered
 from ...domain.errors import InvalidGraph, InvalidInput
 from ...domain.intake import NewId, read
 from ...domain.specs import TreeOptions
+from ...domain.wording import quoted
 from ...engine.lifecycle import NewTree
-from ..submitting import HOOKS_NEED_A_SERVER
+from ..written import FIELDS, HOOKS_NEED_A_SERVER, meant, named, tasks_of
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 STDIN: Final = "-"
 
 _BOM = b"\xef\xbb\xbf"
 _BYTE = re.compile(r" \(byte (\d+)\)$")
-_FIELDS: Final = ("name", "tasks", "limit", "start", "demo")
+_FIELDS: Final = tuple(name for name in FIELDS if name != "webhooks")
 
 
 class Wrapped(Struct):
@@ -49,7 +49,7 @@ def read_tree(file: str, new_id: NewId, registered: Registered | None = None) ->
     root = next((spec.name for spec in intake.specs if spec.parent is None), "")
     name = wrapped.name if wrapped is not None and wrapped.name else root
     options = TreeOptions(wrapped.limit, wrapped.demo) if wrapped is not None else TreeOptions()
-    return NewTree(intake.specs, name, intake.owner, options)
+    return NewTree(intake.specs, named(name), named(intake.owner, "user_id"), options)
 
 
 def read_bytes(file: str) -> bytes:
@@ -96,15 +96,10 @@ def _documents(data: bytes, what: str) -> tuple[Sequence[Raw | bytes], Wrapped |
         if "tasks" not in fields:
             return [data], None
         wrapped = msgspec.json.decode(data, type=Wrapped)
-        return _tasks(wrapped.tasks), _checked(wrapped, fields, what)
+        return tasks_of(wrapped.tasks), _checked(wrapped, fields, what)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         require_json(data, what)
         raise InvalidInput(f"{what} holds no tree: {error}. It is to be {_shape()}") from error
-
-
-def _tasks(tasks: Raw) -> list[Raw]:
-    """An array of tasks, or a single one with its children."""
-    return [tasks] if bytes(tasks).startswith(b"{") else msgspec.json.decode(tasks, type=list[Raw])
 
 
 def _shape() -> str:
@@ -116,9 +111,8 @@ def _checked(wrapped: Wrapped, fields: dict[str, Raw], what: str) -> Wrapped:
         if name == "webhooks":
             raise InvalidInput(f"{what}: {HOOKS_NEED_A_SERVER}")
         if name not in _FIELDS:
-            close = get_close_matches(name, _FIELDS, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(_FIELDS)}."
-            raise InvalidInput(f"{what}: unknown field {name!r} beside the tasks. {hint}")
+            hint = meant(name, _FIELDS)
+            raise InvalidInput(f"{what}: unknown field {quoted(name)} beside the tasks. {hint}")
     if not wrapped.start:
         raise InvalidInput(f'{what} says "start": false, but run starts what it creates')
     if wrapped.limit is not None and wrapped.limit < 1:

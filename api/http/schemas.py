@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from ... import __version__
 from ...domain.policies import WrittenPolicy
+from ...domain.specs import MAX_NAME
 from ...domain.webhooks import MAX_HOOKS
 from ..documents import TaskDocument, TaskInFull, TreeDocument
 from ..problems import Problem
@@ -74,8 +75,12 @@ _WRITTEN: Final[dict[str, Any]] = {
                 "required": ["tasks"],
                 "additionalProperties": False,
                 "properties": {
-                    "tasks": _TASKS,
-                    "name": {"type": ["string", "null"], "description": "Of the tree."},
+                    "tasks": {"anyOf": [_TASKS, {"$ref": _REF.format(name="NewTask")}]},
+                    "name": {
+                        "type": ["string", "null"],
+                        "maxLength": MAX_NAME,
+                        "description": "Of the tree.",
+                    },
                     "limit": {
                         "type": ["integer", "null"],
                         "minimum": 1,

@@ -22,8 +22,9 @@ router = APIRouter(tags=["webhooks"])
 class WebhookState(Struct, frozen=True):
     """A webhook without what may be secret: of its address the origin, none of its headers.
 
-    ``told_version`` is that of the last event it was told, or that was given up, 0 before the
-    first; ``attempts`` to tell the next one have failed. ``problem`` is the last that there was.
+    Up to ``told_version`` the tree's log was looked at for it: what it wants of that was told, or
+    given up. ``attempts`` to tell the next event have failed. ``problem`` is the
+    last that there was.
     """
 
     id: str

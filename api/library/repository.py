@@ -11,6 +11,7 @@ from ...domain.specs import TaskSpec
 from ..encoding import as_json
 from ..policies import POLICY_FIELDS, PolicyFields
 from ..stores import Store
+from ..written import named
 from .nodes import Task, TaskTreeNode, tasks_of, tree_of
 from .old_names import AdvisesOnOldMembers
 
@@ -59,6 +60,7 @@ class TaskRepository(AdvisesOnOldMembers):
             "params": params, "id": id, **policy,
         }  # fmt: skip
         written = {name: value for name, value in document.items() if value is not None}
+        named(user_id, "user_id")
         spec = read_one(as_json(written, f"task {name!r}"), self._store.new_id)
         return await self.run(lambda: self._create(spec, user_id))
 
@@ -108,7 +110,9 @@ class TaskRepository(AdvisesOnOldMembers):
         return await self.run(lambda: self._create_all(documents))
 
     def _create_all(self, documents: Sequence[bytes]) -> list[Task]:
-        tree = self._store.create_draft(read(documents, self._store.new_id))
+        intake = read(documents, self._store.new_id)
+        named(intake.owner, "user_id")
+        tree = self._store.create_draft(intake)
         return self._tasks(tree.id)
 
     async def delete_task(self, task_id: str) -> bool:

@@ -12,7 +12,7 @@ from ..http.waiting import settled_within
 from ..problems import Unanswered
 from ..steering import command_of, steer
 from ..submitting import Written, start, submit
-from ..webhooks import hook_of_config, register
+from ..webhooks import hook_of_config, registered
 from .calls import Call
 from .documents import Document
 from .errors import Code, RpcError
@@ -137,12 +137,12 @@ async def _again(call: Call, order: _Order, view: TaskView, tree: TreeView) -> _
             "again by POST /v1/trees/{id}/rerun."
         )
         raise RpcError.of(Code.INVALID_TRANSITION, "task_id", reason)
-    await register(call.store, tree.id, order.hooks)
     said: dict[str, Any] = {"way": "failed"} if whole else {"way": "from", "tasks": [view.id]}
-    try:
-        await steer(call.store, command_of(call.store, tree.id, "rerun", said))
-    except Unanswered as error:
-        return _Begun(tree.id, view.id, tree.version, str(error))
+    async with registered(call.store, tree, order.hooks):
+        try:
+            await steer(call.store, command_of(call.store, tree.id, "rerun", said))
+        except Unanswered as error:
+            return _Begun(tree.id, view.id, tree.version, str(error))
     return _Begun(tree.id, view.id, tree.version, "what failed runs again")
 
 

@@ -1,7 +1,7 @@
 """Starting a draft that others change meanwhile."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -66,10 +66,12 @@ async def test_a_draft_that_grows_between_the_look_and_the_commit_is_not_started
 ) -> None:
     id = draft(store)
 
-    async def meanwhile(*_: object) -> None:
+    @asynccontextmanager
+    async def meanwhile(*_: object) -> AsyncIterator[None]:
         grow(store, id)
+        yield
 
-    monkeypatch.setattr("aipartnerupflow.api.submitting.register", meanwhile)
+    monkeypatch.setattr("aipartnerupflow.api.submitting.registered", meanwhile)
     with pytest.raises(VersionMismatch):
         await start(store, id, drive=driven, if_version=1)
     assert (store.tree(id).phase, store.tree(id).version) == ("draft", 2)

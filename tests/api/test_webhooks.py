@@ -18,7 +18,9 @@ from aipartnerupflow.api.submitting import Written, parse, request_of, start, su
 from aipartnerupflow.api.webhooks import WrittenHook, hook_of_config, hooks_of, register
 from aipartnerupflow.api.wiring import open_store
 from aipartnerupflow.api.wiring.serving import outbox_of
+from aipartnerupflow.domain import decide
 from aipartnerupflow.domain.errors import InvalidGraph, InvalidInput, NotFound
+from aipartnerupflow.domain.intake import read_one
 from aipartnerupflow.domain.webhooks import Hook, sign
 
 URL = "https://hooks.example/path?a=b"
@@ -245,10 +247,30 @@ async def test_a_draft_is_started_with_hooks_that_hear_of_it_from_there_on(memor
     assert hooks_in(memory, draft.id) == [(draft.version, "open")]
 
 
+async def test_a_refused_start_takes_back_the_hooks_that_came_with_it_and_no_others(
+    memory: Store,
+) -> None:
+    old, new = Hook("http://old.example/"), Hook("http://new.example/")
+    draft = await submit(memory, Written(GROUP, start=False), owner=None)
+    await register(memory, memory.tree(draft.id), [old])
+    spec = read_one(b'{"name":"nobody","parent_id":"%b"}' % draft.id.encode(), memory.new_id)
+    memory.drafts.change(draft.id, lambda tree, stamp: decide.add(tree, [spec], stamp))
+    with pytest.raises(InvalidGraph):
+        await start(memory, draft.id, drive=False, hooks=[old, new])
+    assert [one.hook for one in outbox_of(memory).of(draft.id)] == [old]
+
+
+async def test_a_tree_that_has_settled_gets_no_hooks_by_a_start(memory: Store) -> None:
+    async with memory.engine():
+        done = await submit(memory, Written(GROUP), owner=None)
+        await memory.settled(done.id)
+        assert await start(memory, done.id, hooks=[HOOK]) == memory.tree(done.id).version
+    assert hooks_in(memory, done.id) == []
+
+
 async def test_hooks_are_registered_for_trees_that_are_there_only(memory: Store) -> None:
     with pytest.raises(NotFound):
-        await register(memory, "nowhere", [HOOK])
-    await register(memory, "nowhere", [])
+        await start(memory, "nowhere", hooks=[HOOK])
     assert outbox_of(memory).unbound() == []
 
 

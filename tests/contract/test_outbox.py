@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from aipartnerupflow.adapters.journal.memory.recorder import MemoryRecorder
 from aipartnerupflow.adapters.journal.postgres.recorder import PostgresRecorder
@@ -11,6 +12,7 @@ from aipartnerupflow.adapters.webhooks.outbox import Claimed, Outbox
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import InvalidInput
 from aipartnerupflow.domain.specs import Request
+from aipartnerupflow.domain.time import to_seconds, to_text
 from aipartnerupflow.domain.webhooks import Hook
 from aipartnerupflow.engine.ports import Append
 from tests.support.facts import AT, new, numbers
@@ -109,7 +111,7 @@ def test_the_same_request_registers_once(handle: Handle, outbox: Outbox) -> None
     submitted(handle, "t")
     outbox.bind(REQUEST, "t")
     (claimed,) = claim(outbox)
-    assert outbox.end(claimed, "done")
+    assert outbox.end(claimed, "done", 100.0)
     assert outbox.add("", [ONE], at=AT, request=REQUEST) == first
     assert claim(outbox, 200.0) == [], "it is not told again"
 
@@ -137,7 +139,7 @@ def test_who_holds_a_hook_holds_it_alone_until_the_lease_ends(
     (yours,) = claim(outbox, 120.0, "you")
     assert not outbox.hold(mine, 130.0)
     assert not outbox.advance(later(mine, 1), None, 130.0)
-    assert not outbox.end(mine, "done")
+    assert not outbox.end(mine, "done", 100.0)
     outbox.put_off(mine, 1, 500.0, "late")
     outbox.release(mine, 500.0)
     assert outbox.advance(later(yours, 1), None, 130.0)
@@ -224,7 +226,7 @@ def test_a_hook_that_is_let_go_of_keeps_what_failed(handle: Handle, outbox: Outb
 def test_a_hook_that_has_ended_is_told_nothing(handle: Handle, outbox: Outbox, state: str) -> None:
     submitted(handle, "t")
     outbox.add("t", [ONE], at=AT)
-    assert outbox.end(claim(outbox)[0], state, "why")
+    assert outbox.end(claim(outbox)[0], state, 100.0, "why")
     grow(handle, "t", 2, e.TreePaused(at=AT))
     assert (claim(outbox, 200.0), outbox.next_due()) == ([], None)
 
@@ -232,14 +234,15 @@ def test_a_hook_that_has_ended_is_told_nothing(handle: Handle, outbox: Outbox, s
 def test_registering_again_changes_nothing_while_it_is_open(handle: Handle, outbox: Outbox) -> None:
     submitted(handle, "t")
     first = outbox.add("t", [ONE, ONE], at=AT, seen=0)
-    assert outbox.add("t", [ONE], at=DAYS_LATER, seen=2) == first
+    assert len(first) == 1
+    assert outbox.add("t", [ONE], at=DAYS_LATER, seen=2) == ()
     assert seen(claim(outbox)) == [(ONE.url, 0)]
 
 
 def test_registering_again_goes_on_with_one_that_has_ended(handle: Handle, outbox: Outbox) -> None:
     settled(handle, "t")
     outbox.add("t", [ONE], at=AT)
-    assert outbox.end(claim(outbox)[0], "done")
+    assert outbox.end(claim(outbox)[0], "done", 100.0)
     outbox.add("t", [ONE], at=DAYS_LATER, seen=3)
     assert claim(outbox, 200.0) == []
     grow(handle, "t", 3, e.TreeReopened(at=AT))
@@ -254,7 +257,7 @@ def test_one_that_is_registered_again_just_before_its_end_does_not_end(
     (claimed,) = claim(outbox)
     outbox.add("t", [ONE], at=DAYS_LATER, seen=3)
     assert outbox.advance(later(claimed, 3), None, 110.0)
-    assert not outbox.end(claimed, "done")
+    assert not outbox.end(claimed, "done", 100.0)
     outbox.release(claimed, 0.0)
     grow(handle, "t", 3, e.TreeReopened(at=AT))
     assert seen(claim(outbox)) == [(ONE.url, 3)]
@@ -301,9 +304,56 @@ def test_an_open_hook_is_kept_and_one_that_has_ended_is_forgotten_after_a_week(
     outbox.add("t", [ONE], at=AT)
     (id,) = outbox.add("t", [TWO], at=AT)
     ended = next(one for one in claim(outbox) if one.id == id)
-    outbox.end(ended, "done")
+    outbox.end(ended, "done", 100.0)
     outbox.sweep(WEEKS_LATER)
     assert seen(claim(outbox, 200.0)) == [(ONE.url, 0)]
+
+
+def test_the_week_is_counted_from_the_end(handle: Handle, outbox: Outbox) -> None:
+    settled(handle, "t")
+    outbox.add("t", [ONE], at=AT)
+    day = to_seconds(WEEKS_LATER)
+    outbox.end(claim(outbox)[0], "done", day)
+    outbox.sweep(WEEKS_LATER)
+    assert [one.state for one in outbox.of("t")] == ["done"]
+    outbox.sweep(to_text(day + 8 * 86_400))
+    assert outbox.of("t") == []
+
+
+def test_one_that_has_ended_and_is_registered_again_is_due_at_once(
+    handle: Handle, outbox: Outbox
+) -> None:
+    settled(handle, "t")
+    outbox.add("t", [ONE], at=AT)
+    outbox.end(claim(outbox)[0], "done", 1e9)
+    outbox.add("t", [ONE], at=DAYS_LATER)
+    assert seen(claim(outbox, 200.0)) == [(ONE.url, 0)]
+
+
+def test_what_was_refused_is_withdrawn_unless_it_was_open_before(
+    handle: Handle, outbox: Outbox
+) -> None:
+    submitted(handle, "t")
+    outbox.add("t", [ONE], at=AT)
+    made = outbox.add("t", [ONE, TWO], at=DAYS_LATER)
+    assert len(made) == 1
+    outbox.withdraw(made, AT)
+    assert len(outbox.of("t")) == 2
+    outbox.withdraw(made, DAYS_LATER)
+    assert [one.hook for one in outbox.of("t")] == [ONE]
+
+
+def test_what_is_swept_keeps_no_headers(handle: Handle, outbox: Outbox) -> None:
+    secret = Hook("http://x.example/", ("task.*",), {"Authorization": "Bearer secret"}, "PUT")
+    settled(handle, "t")
+    submitted(handle, "u")
+    outbox.add("t", [secret], at=AT, seen=3)
+    outbox.add("", [secret], at=AT, request=REQUEST)
+    outbox.sweep(DAYS_LATER)
+    found = [*outbox.of("t"), *outbox.of("")]
+    assert [(one.state, one.hook) for one in found] == [
+        ("done", replace(secret, headers={})), ("failed", replace(secret, headers={})),
+    ]  # fmt: skip
 
 
 def test_the_hooks_of_a_tree_are_listed_as_they_stand(handle: Handle, outbox: Outbox) -> None:
@@ -314,7 +364,7 @@ def test_the_hooks_of_a_tree_are_listed_as_they_stand(handle: Handle, outbox: Ou
     (found,) = outbox.of("t")
     assert (found.id, found.hook, found.tree) == (claimed.id, ONE, "t")
     assert (found.seen, found.attempts, found.state, found.problem) == (0, 2, "open", "busy")
-    outbox.end(claim(outbox)[0], "failed", "gone")
+    outbox.end(claim(outbox)[0], "failed", 100.0, "gone")
     assert [(one.state, one.problem) for one in outbox.of("t")] == [("failed", "gone")]
     assert outbox.of("u") == []
 
@@ -323,7 +373,7 @@ def test_the_headers_of_a_hook_that_has_ended_are_not_kept(handle: Handle, outbo
     hook = Hook("http://x.example/", headers={"Authorization": "Bearer secret"})
     settled(handle, "t")
     first = outbox.add("t", [hook], at=AT)
-    assert outbox.end(claim(outbox)[0], "done")
+    assert outbox.end(claim(outbox)[0], "done", 100.0)
     assert [one.hook.headers for one in outbox.of("t")] == [{}]
     assert outbox.add("t", [hook], at=DAYS_LATER, seen=0) == first
     assert [one.hook for one in claim(outbox, 200.0)] == [hook]

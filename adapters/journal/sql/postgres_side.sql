@@ -22,6 +22,7 @@ VALUES (%(id)s, %(tree)s::text, %(made)s::text, %(config)s, %(seen)s, 0, 0, 0, 0
 ON CONFLICT (id) DO UPDATE
 SET created_at = excluded.created_at, state = 'open', config = excluded.config,
     seen = CASE WHEN webhook.state = 'open' THEN webhook.seen ELSE excluded.seen END,
+    due = CASE WHEN webhook.state = 'open' THEN webhook.due ELSE 0 END,
     problem = CASE WHEN webhook.state = 'open' THEN webhook.problem ELSE '' END
 WHERE excluded.made = ''
 RETURNING id
@@ -45,6 +46,9 @@ SELECT DISTINCT made FROM webhook WHERE state = 'open' AND tree = ''
 
 -- name: remove_webhook
 DELETE FROM webhook WHERE id = %(id)s AND tree = '' RETURNING id
+
+-- name: withdraw_webhook
+DELETE FROM webhook WHERE id = %(id)s AND state = 'open' AND created_at = %(at)s RETURNING id
 
 -- name: ready_webhooks
 -- Of each owner there are so many ("share") in hands, and as many of those that have failed last.
@@ -120,8 +124,9 @@ WHERE id = %(id)s AND holder = %(holder)s AND state = 'open'
 RETURNING id
 
 -- name: end_webhook
+-- Of one that has ended `due` is when it did.
 UPDATE webhook
-SET state = %(state)s, config = %(config)s, attempts = 0, missed = 0, due = 0, leased = 0,
+SET state = %(state)s, config = %(config)s, attempts = 0, missed = 0, due = %(now)s, leased = 0,
     holder = '',
     problem = coalesce(%(problem)s::text, problem)
 WHERE id = %(id)s AND holder = %(holder)s AND state = 'open' AND created_at = %(created_at)s
@@ -132,12 +137,13 @@ SELECT min(greatest(w.due, w.leased)) FROM webhook w JOIN tree t ON t.id = w.tre
 WHERE w.state = 'open' AND t.phase <> 'draft' AND t.version > w.seen
 
 -- name: sweep_unbound_webhooks
-UPDATE webhook SET state = 'failed', problem = 'its tree never came'
+UPDATE webhook SET state = 'failed', problem = 'its tree never came', due = %(now)s,
+    config = (config::jsonb - 'headers')::text
 WHERE state = 'open' AND tree = '' AND created_at < %(before)s
 RETURNING id
 
 -- name: sweep_idle_webhooks
-UPDATE webhook SET state = 'done'
+UPDATE webhook SET state = 'done', due = %(now)s, config = (config::jsonb - 'headers')::text
 WHERE state = 'open' AND created_at < %(before)s AND id IN (
     SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
     WHERE w.state = 'open' AND t.phase IN ('settled', 'adopted') AND t.version <= w.seen
@@ -145,4 +151,4 @@ WHERE state = 'open' AND created_at < %(before)s AND id IN (
 RETURNING id
 
 -- name: sweep_ended_webhooks
-DELETE FROM webhook WHERE state <> 'open' AND created_at < %(before)s RETURNING id
+DELETE FROM webhook WHERE state <> 'open' AND created_at < %(before)s AND due < %(ended)s RETURNING id

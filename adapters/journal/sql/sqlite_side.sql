@@ -21,6 +21,7 @@ VALUES (:id, :tree, :made, :config, :seen, 0, 0, 0, 0, '', 'open', '', :at)
 ON CONFLICT (id) DO UPDATE
 SET created_at = excluded.created_at, state = 'open', config = excluded.config,
     seen = CASE WHEN webhook.state = 'open' THEN webhook.seen ELSE excluded.seen END,
+    due = CASE WHEN webhook.state = 'open' THEN webhook.due ELSE 0 END,
     problem = CASE WHEN webhook.state = 'open' THEN webhook.problem ELSE '' END
 WHERE excluded.made = ''
 RETURNING id
@@ -41,6 +42,9 @@ SELECT DISTINCT made FROM webhook WHERE state = 'open' AND tree = ''
 
 -- name: remove_webhook
 DELETE FROM webhook WHERE id = :id AND tree = '' RETURNING id
+
+-- name: withdraw_webhook
+DELETE FROM webhook WHERE id = :id AND state = 'open' AND created_at = :at RETURNING id
 
 -- name: ready_webhooks
 -- Of each owner there are so many ("share") in hands, and as many of those that have failed last.
@@ -114,8 +118,9 @@ WHERE id = :id AND holder = :holder AND state = 'open'
 RETURNING id
 
 -- name: end_webhook
+-- Of one that has ended `due` is when it did.
 UPDATE webhook
-SET state = :state, config = :config, attempts = 0, missed = 0, due = 0, leased = 0,
+SET state = :state, config = :config, attempts = 0, missed = 0, due = :now, leased = 0,
     holder = '',
     problem = coalesce(:problem, problem)
 WHERE id = :id AND holder = :holder AND state = 'open' AND created_at = :created_at
@@ -126,12 +131,13 @@ SELECT min(max(w.due, w.leased)) FROM webhook w JOIN tree t ON t.id = w.tree
 WHERE w.state = 'open' AND t.phase <> 'draft' AND t.version > w.seen
 
 -- name: sweep_unbound_webhooks
-UPDATE webhook SET state = 'failed', problem = 'its tree never came'
+UPDATE webhook SET state = 'failed', problem = 'its tree never came', due = :now,
+    config = json_remove(config, '$.headers')
 WHERE state = 'open' AND tree = '' AND created_at < :before
 RETURNING id
 
 -- name: sweep_idle_webhooks
-UPDATE webhook SET state = 'done'
+UPDATE webhook SET state = 'done', due = :now, config = json_remove(config, '$.headers')
 WHERE state = 'open' AND created_at < :before AND id IN (
     SELECT w.id FROM webhook w JOIN tree t ON t.id = w.tree
     WHERE w.state = 'open' AND t.phase IN ('settled', 'adopted') AND t.version <= w.seen
@@ -139,7 +145,7 @@ WHERE state = 'open' AND created_at < :before AND id IN (
 RETURNING id
 
 -- name: sweep_ended_webhooks
-DELETE FROM webhook WHERE state <> 'open' AND created_at < :before RETURNING id
+DELETE FROM webhook WHERE state <> 'open' AND created_at < :before AND due < :ended RETURNING id
 
 -- name: memory_table
 -- In a database in memory: the rows of trees lie elsewhere, and those that hooks name are copied.

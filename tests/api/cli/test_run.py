@@ -183,6 +183,8 @@ def test_unknown_executors_refuse_the_tree_all_at_once(jobs: Path, apflow: Apflo
         (b'{"tasks": 7}', "holds no tree"),
         (b'{"tasks": [], "nmae": "x"}', "Did you mean 'name'"),
         (b'{"tasks": [], "limit": 0}', "1 or more"),
+        (b'{"tasks": [{"name": "a"}], "name": "' + b"n" * 256 + b'"}', "at most 255 characters"),
+        (b'[{"name": "system_info_executor", "user_id": "' + b"u" * 256 + b'"}]', "user_id has"),
         (b'{"tasks": [], "limit": "many"}', "holds no tree"),
         (b'{"tasks": [], "start": false}', "run starts what it creates"),
         (b'{"tasks": [], "webhooks": []}', "`apflow serve`, then `apflow submit`"),

@@ -53,8 +53,16 @@ async def ids(client: httpx.AsyncClient, **query: Any) -> list[str]:
         {"tasks": tree("a", "b")},
         {"tasks": [NESTED], "name": "root", "limit": 1},
         {"tasks": [NESTED], "start": True},
+        {"tasks": NESTED},
     ],
-    ids=["array", "nested", "object with an array", "object with a nested tree", "start"],
+    ids=[
+        "array",
+        "nested",
+        "object with an array",
+        "object with a nested tree",
+        "start",
+        "object with one task",
+    ],
 )
 async def test_a_tree_is_taken_in_every_form(each_api: Api, body: Any) -> None:
     answer = await each_api.admin.post("/v1/trees", json=body)
@@ -513,3 +521,46 @@ async def test_what_has_no_root_is_refused_alike_with_an_engine_and_without(
             told = [await each.admin.post("/v1/trees", json=body) for each in (api, bare)]
             assert [answer.status_code for answer in told] == [422, 422]
             assert told[0].json()["errors"] == told[1].json()["errors"] != []
+
+
+@pytest.mark.parametrize(
+    ("beside", "told"),
+    [
+        ({"nmae": "x"}, "Did you mean 'name'?"),
+        ({"colour": "x"}, "There are tasks, name, limit, start, demo, webhooks."),
+        ({"n" * 1_000: 1}, "There are tasks, name, limit, start, demo, webhooks."),
+    ],
+)
+async def test_a_misspelled_field_beside_the_tasks_is_told_with_what_there_is(
+    api: Api, beside: dict[str, Any], told: str
+) -> None:
+    answer = await api.admin.post("/v1/trees", json={"tasks": tree("a"), **beside})
+    assert answer.status_code == 422
+    assert told in answer.json()["detail"]
+    assert len(answer.text) < 1_000
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "a\0b"])
+async def test_a_tree_has_a_name_like_those_of_its_tasks(api: Api, name: str) -> None:
+    answer = await api.admin.post("/v1/trees", json={"tasks": tree("a"), "name": name})
+    assert answer.status_code == 422
+    assert len(answer.text) < 1_000
+    assert (await made(api.admin, {"tasks": tree("a"), "name": "ü" * 255}))["name"] == "ü" * 255
+
+
+@pytest.mark.parametrize("user", ["u" * 256, "a\0b"])
+async def test_an_owner_has_a_name_of_that_kind_too(api: Api, user: str) -> None:
+    answer = await api.admin.post("/v1/trees", json=[{"name": "give", "user_id": user}])
+    assert answer.status_code == 422
+    assert len(answer.text) < 1_000
+
+
+@pytest.mark.parametrize("start", [True, False])
+async def test_an_id_that_comes_several_times_at_once_makes_one_tree(
+    each_api: Api, start: bool
+) -> None:
+    id = uuid4().hex
+    body = {"tasks": [{"id": id, "name": "give"}], "start": start}
+    answers = await asyncio.gather(*(each_api.admin.post("/v1/trees", json=body) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [202, 409, 409, 409, 409]
+    assert answers[[answer.status_code for answer in answers].index(202)].json()["id"] == id

@@ -446,7 +446,7 @@ async def test_cancelling_a_task_that_there_is_not_is_told(manager: TaskManager)
         ({"pre_hooks": []}, "pre_hooks: register hooks with @register_pre_hook"),
         ({"post_hooks": None}, "post_hooks: register hooks with @register_post_hook"),
         ({"executor_instances": {}}, "register their classes with @executor_register"),
-        ({"use_demo": True}, "use_demo: there is no demo mode; .*pre_hook"),
+        ({"use_demo": True}, "use_demo: submit the tree for show: .*demo=True"),
         ({"nobody": 1}, "nobody: it takes db and root_task_id"),
         ({"use_demo": True, "pre_hooks": []}, "no argument pre_hooks: .* no argument use_demo: "),
     ],
