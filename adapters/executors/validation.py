@@ -81,10 +81,10 @@ def _violations(validator: Any, value: Any) -> Sequence[str]:
         return ("/: the schema refers to something outside of it, which is never read",)
     except (UnknownType, ArithmeticError):
         return ("/: the schema has a rule that cannot be applied to these inputs",)
-    unknown = next((error for error in found if error.validator == "additionalProperties"), None)
+    extra: Any = next((one for one in found if one.validator == "additionalProperties"), None)
     return list(
         dict.fromkeys(
-            f"{_pointer(error)}: {_rule(error)}{_unknown(error) if error is unknown else ''}"
+            f"{_pointer(error)}: {_rule(error)}{_unknown(error) if extra is error else ''}"
             for error in found
         )
     )
