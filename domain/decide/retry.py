@@ -1,6 +1,6 @@
 """Whether a failed attempt is followed by another, and when."""
 
-from ..specs import MAX_SECONDS, ErrorInfo, RetryPolicy
+from ..specs import ErrorInfo, RetryPolicy
 from ..tree import Task
 
 TRANSIENT = "TransientError"
@@ -9,6 +9,9 @@ TRANSIENT = "TransientError"
 DEFAULT = RetryPolicy(jitter="full", retry_on=(TRANSIENT,))
 """What holds for a task without a policy, and only where the call is safe to repeat."""
 
+LONGEST_ASKED = 3600.0
+"""Seconds for which a target may ask to be left alone, where the policy bears no longer delay."""
+
 
 def delay(
     task: Task, error: ErrorInfo, *, safe: bool | None, retry_after: float | None, chance: float
@@ -16,8 +19,8 @@ def delay(
     """Seconds until the next attempt; None where there is none.
 
     ``safe``: whether its executor tells that the call may be repeated (None: it does not tell).
-    ``retry_after`` is the least that the target asked for, at most a year; ``chance`` in [0, 1)
-    draws the jitter.
+    ``retry_after`` is the least that the target asked for; what goes beyond `LONGEST_ASKED` and the
+    policy's longest delay is cut. ``chance`` in [0, 1) draws the jitter.
     """
     policy, asked = DEFAULT, task.spec.policy
     if asked.retry is not None:
@@ -27,7 +30,7 @@ def delay(
     told = safe is not False if asked.retry is not None else safe is True
     if not (told or asked.idempotent):
         return None
-    asked_for = min(retry_after or 0.0, MAX_SECONDS)
+    asked_for = min(retry_after or 0.0, max(policy.max_delay, LONGEST_ASKED))
     return max(_backoff(policy, task.failures, chance), asked_for)
 
 

@@ -8,7 +8,7 @@ from aipartnerupflow.domain.decide import complete, fail
 from aipartnerupflow.domain.decide.retry import delay
 from aipartnerupflow.domain.errors import InvalidTransition
 from aipartnerupflow.domain.events import AttemptFailed, TaskFailed
-from aipartnerupflow.domain.specs import MAX_SECONDS, NO_POLICY, ErrorInfo, Policy, RetryPolicy
+from aipartnerupflow.domain.specs import NO_POLICY, ErrorInfo, Policy, RetryPolicy
 from aipartnerupflow.domain.tree import Task
 from aipartnerupflow.testing.given import given, start
 from aipartnerupflow.testing.trees import (
@@ -178,9 +178,15 @@ class TestRetryAfter:
     def test_what_is_no_span_is_not_heeded(self, said: float) -> None:
         assert pauses(TWICE, retry_after=said) == [1]
 
-    @pytest.mark.parametrize("said", [1e300, 1e18, float("inf")])
-    def test_nobody_waits_longer_than_a_year(self, said: float) -> None:
-        assert pauses(TWICE, retry_after=said) == [MAX_SECONDS]
+    @pytest.mark.parametrize("said", [31_536_000, 1e300, 1e18, float("inf")])
+    def test_nobody_waits_longer_than_an_hour(self, said: float) -> None:
+        assert pauses(TWICE, retry_after=said) == [3600]
+        assert pauses(NO_POLICY, TRANSIENT, safe=True, retry_after=said) == [3600, 3600]
+
+    def test_unless_the_policy_bears_longer_delays(self) -> None:
+        patient = Policy(retry=RetryPolicy(max_attempts=2, max_delay=7200))
+        assert pauses(patient, retry_after=31_536_000) == [7200]
+        assert pauses(patient, retry_after=5000) == [5000]
 
     def test_it_makes_no_error_retryable(self) -> None:
         assert pauses(NO_POLICY, BROKEN, safe=True, retry_after=1) == []
