@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec import MsgspecError, Raw, json
 
 from .loading import load
+from .secrets import Pending
 from .task_schema import MAX_SCHEMA_BYTES, faults_of
 
 Check = Callable[[Any], Sequence[str]]
@@ -64,8 +65,12 @@ def _model_check(model: Any) -> Check:
             if not hasattr(error, "errors"):
                 _log.warning("a validator of %s raised %s", model.__name__, type(error).__name__)
                 return (f"/: a validator of {model.__name__} raised {type(error).__name__}",)
-            found = error.errors(include_url=False, include_context=False, include_input=False)
-            return [f"{pointer(item['loc'])}: {item['type']}" for item in found]
+            found = error.errors(include_url=False, include_context=False)
+            return [
+                f"{pointer(item['loc'])}: {item['type']}"
+                for item in found
+                if not isinstance(item["input"], Pending)
+            ]
         return ()
 
     return check

@@ -20,8 +20,6 @@ MARK: Final = "$secret"
 MIN_LENGTH: Final = 8
 """A shorter one would be struck out of texts that have nothing to do with it."""
 STRUCK: Final = "[secret {}]"
-PLACEHOLDER: Final = "a secret that will be here"
-"""In its place when inputs are checked against schemas."""
 
 Read = Callable[[str], str | None]
 """Reads a secret from its source by the name it has there; None where it is not there."""
@@ -59,6 +57,15 @@ class SecretText(str):
 
     def __repr__(self) -> str:
         return STRUCK.format(self.label)
+
+
+class Pending(str):
+    """In place of a secret where inputs are checked against schemas; see `pending`."""
+
+    __slots__ = ()
+
+
+PLACEHOLDER: Final = Pending("a secret that will be here")
 
 
 def plain(value: Any) -> str:

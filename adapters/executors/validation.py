@@ -20,6 +20,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from ...domain.wording import quoted
+from .pending import is_certain
 from .schemas import Check, pointer
 from .task_schema import DRAFT_7, dialect
 
@@ -74,7 +75,8 @@ def bounded_check(schema: Any) -> Check:
 
 def _violations(validator: Any, value: Any) -> Sequence[str]:
     try:
-        found = list(islice(validator.iter_errors(value), MAX_VIOLATIONS))
+        certain = filter(is_certain, validator.iter_errors(value))
+        found = list(islice(certain, MAX_VIOLATIONS))
     except RecursionError:
         return ("/: the schema refers to itself without an end",)
     except Unresolvable:
