@@ -85,7 +85,7 @@ def lose_power(folder: Path, tally: Tally, *, seed: int, events: int, full: int)
         here.mkdir()
         store = here / "lost.db"
         with looking_at(SQLitePlace(store)) as place:
-            _run_until(place, here, seed, events)
+            _run_until(place, here, seed, events + n * FEW)
         if not carried_over(store) and read_wal(Path(f"{store}-wal")).frames >= FEW:
             _Rests(store, here, tally, seed).look(full)
             return
