@@ -21,8 +21,8 @@ def distrust(error: BaseException) -> str | None:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what it comes of."""
+    """The error, and what it comes of, also where a library raises it ``from None``."""
     found: BaseException | None = error
     while found is not None:
         yield found
-        found = found.__cause__
+        found = found.__cause__ or found.__context__

@@ -15,10 +15,12 @@ import pytest
 from aipartnerupflow.adapters.executors import Registry, invoke
 from aipartnerupflow.adapters.executors.mcp.executor import McpExecutor
 from aipartnerupflow.adapters.executors.shared import Shared
+from aipartnerupflow.adapters.net.guard import Guard, Unresolved
 from aipartnerupflow.domain.errors import InvalidInput
 from aipartnerupflow.engine.ports import Outcome, Raised, Returned
 from tests.adapters.executors.calls import Port, call
 from tests.support import mcp_target
+from tests.support.certificates import contexts
 from tests.support.http_target import http_target
 from tests.support.mcp_target import begun, http_server, running
 from tests.support.places import until
@@ -479,6 +481,34 @@ async def test_a_busy_server_is_asked_again_later(tmp_path: Path) -> None:
     gone = await by_http((tmp_path, "http://127.0.0.1:9/mcp")).refused(operation="list_tools")
     assert gone.error.message == "no connection to the server"
     assert "TransientError" in gone.error.bases
+
+
+async def test_a_certificate_that_is_not_trusted_is_told_and_not_tried_again(
+    tmp_path: Path,
+) -> None:
+    served, _ = contexts(tmp_path, "127.0.0.1")
+    with receiver(tls=served) as server:
+        found = await by_http((tmp_path, f"{server.url}/mcp")).refused(operation="list_tools")
+    assert found.error.type == "Untrusted"
+    assert found.error.message == "its certificate is not trusted: self-signed certificate"
+    assert "TransientError" not in found.error.bases
+
+
+async def test_a_name_that_is_not_found_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([("127.0.0.1",)])
+
+    async def lost(self: Guard, name: str, port: int) -> tuple[str, ...]:
+        for found in looks:
+            return found
+        raise Unresolved("the name of the target cannot be resolved")
+
+    monkeypatch.setattr(Guard, "_addresses", lost)
+    for _ in range(2):
+        gone = await by_http((tmp_path, "http://far.test/mcp")).refused(operation="list_tools")
+        assert gone.error.message == "the name of the target cannot be resolved"
+        assert "TransientError" in gone.error.bases
 
 
 async def test_what_is_no_server_is_told(tmp_path: Path) -> None:
