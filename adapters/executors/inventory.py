@@ -1,21 +1,28 @@
 """What there is to run: every executor by name, with what it takes, and why one cannot be used."""
 
+import os
 from collections.abc import Iterator
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Final
 
 from msgspec import Struct
 
 from ...domain.errors import NotFound
 from .builtin import BUILTIN
+from .command.policy import ALLOW
 from .entry import Entry
 from .loading import load
 from .registry import Registry
 from .schemas import as_json_schema
 
+PARTLY: Final = {"mcp_executor": ("mcp", "servers over HTTP")}
+"""Executors of which only a part needs an extra, the module that comes with it, and the part."""
+
 
 class ExecutorInfo(Struct, frozen=True):
-    """``usable`` is false where it cannot be loaded or is switched off; ``why`` says which, and
-    ``advice`` how to make it usable. ``extra`` is what has to be installed with the package.
+    """``usable`` is false where it cannot be loaded, is switched off, or is on and can do nothing;
+    ``why`` says which, and ``advice`` how to make it usable. ``extra`` is what has to be installed
+    with the package.
     """
 
     id: str
@@ -75,15 +82,17 @@ def _described(entry: Entry) -> ExecutorInfo:
     example = entry.factory() if entry.takes_params else cls()
     policy = getattr(example, "policy", None)
     off = policy is not None and not getattr(policy, "enabled", True)
+    why, advice = ("switched off", str(getattr(policy, "advice", ""))) if off else _idle(policy)
+    without, how = _partly(entry.id)
     return ExecutorInfo(
         id=entry.id,
         name=_text(example, "name") or entry.id,
-        description=_text(example, "description") or _first_line(cls.__doc__),
+        description=(_text(example, "description") or _first_line(cls.__doc__)) + without,
         module=cls.__module__,
         built_in=_is_built_in(entry.id),
-        usable=not off,
-        why="switched off" if off else "",
-        advice=str(getattr(policy, "advice", "")) if off else "",
+        usable=not why,
+        why=why,
+        advice=advice or how,
         extra=_extra(entry.id),
         enabled=not off,
         reattaches=kind.reattaches,
@@ -94,6 +103,33 @@ def _described(entry: Entry) -> ExecutorInfo:
         input_schema=as_json_schema(entry.declared),
         output_schema=_outputs(example),
         examples=tuple(getattr(example, "examples", ())),
+    )
+
+
+def _idle(policy: Any) -> tuple[str, str]:
+    """Why it can do nothing although it is switched on, and what helps; empty where it can."""
+    if getattr(policy, "allow", None) == ():
+        return (
+            f"switched on, but {ALLOW} is empty: every command is refused",
+            f'list the commands that may be run in {ALLOW}, such as [["uptime"], ["echo", "*"]]',
+        )
+    socket = getattr(policy, "socket", None)
+    if isinstance(socket, str) and not os.path.exists(socket):
+        return (
+            f"switched on, but there is no socket {socket} of a container engine",
+            "start the engine, or name its socket in APFLOW_DOCKER_SOCKET",
+        )
+    return "", ""
+
+
+def _partly(id: str) -> tuple[str, str]:
+    """What it lacks a library for, and how to get that; empty where it is there."""
+    module, part = PARTLY.get(id, ("", ""))
+    if not module or find_spec(module) is not None:
+        return "", ""
+    return (
+        f"; {part} need the extra {module}",
+        f"pip install 'aipartnerupflow[{module}]', for {part}",
     )
 
 

@@ -10,6 +10,7 @@ import httpx
 
 from ....domain.errors import ApflowError
 from ..errors import TransientError
+from .policy import PREFIX
 
 ANSWER: Final = 60.0
 """Seconds for an answer that needs no waiting."""
@@ -52,6 +53,9 @@ class Engine:
     """One engine. Belongs to one loop; `close` it. Raises `EngineAway` and `EngineRefused`."""
 
     def __init__(self, socket: str) -> None:
+        self._away = (
+            f"the container engine does not answer at {socket} ({PREFIX}SOCKET), or broke off"
+        )
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
                 uds=socket, limits=httpx.Limits(max_connections=None, max_keepalive_connections=20)
@@ -144,7 +148,7 @@ class Engine:
                 method, path, params=params, json=body, timeout=timeout
             )
         except httpx.HTTPError as error:
-            raise EngineAway("the container engine does not answer, or broke off") from error
+            raise EngineAway(self._away) from error
         if answer.status_code in fine:
             return None
         _check(answer.status_code, answer.content)
@@ -163,7 +167,7 @@ class Engine:
                     _check(response.status_code, await response.aread())
                 yield response
         except httpx.HTTPError as error:
-            raise EngineAway("the container engine broke off") from error
+            raise EngineAway(self._away) from error
 
 
 class Frames:

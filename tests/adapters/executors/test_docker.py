@@ -451,7 +451,9 @@ async def test_an_engine_that_is_away_or_busy_is_transient(
     engine.fail("GET /images", 503, "starting")
     assert is_transient(await run.refused())
     run.registry.configure({**run.settings, "APFLOW_DOCKER_SOCKET": path.with_name("none.sock")})
-    assert is_transient(await run.refused())
+    found = await run.refused()
+    assert is_transient(found)
+    assert f"{path.with_name('none.sock')} (APFLOW_DOCKER_SOCKET)" in found.error.message
 
 
 async def test_of_a_log_that_breaks_off_nothing_is_lost_or_told_twice(

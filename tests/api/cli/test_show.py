@@ -202,6 +202,10 @@ def test_an_operator_can_switch_the_command_executor_on(
     apflow: Apflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APFLOW_COMMAND_ENABLED", "1")
+    told = apflow("executors", "command_executor").out
+    assert "not usable" in told
+    assert "list the commands that may be run in APFLOW_COMMAND_ALLOW" in told
+    monkeypatch.setenv("APFLOW_COMMAND_ALLOW", '[["uptime"]]')
     assert apflow("executors", "command_executor", "--json").document["usable"]
 
 
