@@ -15,8 +15,8 @@ from .loading import load
 from .registry import Registry
 from .schemas import as_json_schema
 
-PARTLY: Final = {"mcp_executor": ("mcp", "servers over HTTP")}
-"""Executors of which only a part needs an extra, the module that comes with it, and the part."""
+PARTLY: Final = {"mcp_executor": ("mcp", "over HTTP")}
+"""Executors of which only a part needs an extra, the module that comes with it, and which."""
 
 
 class ExecutorInfo(Struct, frozen=True):
@@ -127,10 +127,8 @@ def _partly(id: str) -> tuple[str, str]:
     module, part = PARTLY.get(id, ("", ""))
     if not module or find_spec(module) is not None:
         return "", ""
-    return (
-        f"; {part} need the extra {module}",
-        f"pip install 'aipartnerupflow[{module}]', for {part}",
-    )
+    extra = f"pip install 'aipartnerupflow[{module}]'"
+    return f"; {part} with the extra {module}", f"{extra}, for what it does {part}"
 
 
 def _outputs(example: Any) -> dict[str, Any]:

@@ -51,5 +51,6 @@ def test_servers_over_http_are_said_to_need_the_extra(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "mcp", None)
     info = told("mcp_executor")
     assert info.usable
-    assert info.description.endswith("; servers over HTTP need the extra mcp")
+    assert info.description.endswith("; over HTTP with the extra mcp")
+    assert len(info.description) <= 100  # as much as a list of executors shows
     assert "aipartnerupflow[mcp]" in info.advice
