@@ -14,19 +14,35 @@ JSON: Final = "application/json"
 T = TypeVar("T")
 
 
+class TooLarge(InvalidInput):
+    """A body over the limit of its route; the rest of it was not read."""
+
+
 async def json_body(request: Request, limit: int) -> bytes:
-    """The body, whose size the boundary has bounded. Raises `NotJson`, `InvalidInput`."""
-    media = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if media != JSON and not media.endswith("+json"):
-        raise NotJson(f"send {JSON}")
-    try:
-        parts = [part async for part in request.stream()]
-    except ClientDisconnect as error:
-        raise InvalidInput("the connection ended within the body") from error
-    body = b"".join(parts)
+    """The body, of at most ``limit`` bytes. Raises `NotJson`, `TooLarge`, `InvalidInput`."""
+    body = await _read(request, limit)
     if not body.strip():
         raise InvalidInput("the body is empty; this needs JSON")
     return body
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    media = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if media != JSON and not media.endswith("+json"):
+        raise NotJson(f"send {JSON}")
+    parts: list[bytes] = []
+    left = limit
+    try:
+        async for part in request.stream():
+            left -= len(part)
+            if left < 0:
+                raise TooLarge(
+                    f"the body is larger than {limit >> 20} MiB, which is the limit here"
+                )
+            parts.append(part)
+    except ClientDisconnect as error:
+        raise InvalidInput("the connection ended within the body") from error
+    return b"".join(parts)
 
 
 def decoded(body: bytes, kind: type[T]) -> T:
@@ -43,8 +59,8 @@ def decoded(body: bytes, kind: type[T]) -> T:
 
 async def optional(request: Request, kind: type[T]) -> T:
     """The body as ``kind``; an empty one stands for ``{}``."""
-    if request.headers.get("content-length") == "0" or (
-        "content-length" not in request.headers and "transfer-encoding" not in request.headers
-    ):
+    length = request.headers.get("content-length")
+    if length == "0" or (length is None and "transfer-encoding" not in request.headers):
         return decoded(b"{}", kind)
-    return decoded(await json_body(request, 1 << 20), kind)
+    body = await _read(request, 1 << 20)
+    return decoded(body or b"{}", kind)

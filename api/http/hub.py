@@ -8,7 +8,7 @@ does not depend on how far behind it is, and nothing is ever left out or told tw
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -24,6 +24,12 @@ from ..stores import Store
 log = logging.getLogger("aipartnerupflow.api")
 
 PAGE: Final = 200
+BITE: Final = 64 * 1024
+"""Bytes of JSON that a follower is given at a time, one event at least: what is not taken yet lies
+in memory, once for each follower.
+"""
+FIRST: Final = 20
+"""So many events are read at first, then more where they are small."""
 REMEMBERED: Final = 2_000
 REMEMBERED_BYTES: Final = 1 << 20
 """What a channel remembers at most, in events and in bytes of JSON."""
@@ -74,7 +80,9 @@ class Channel:
         news.set()
 
     def since(self, after: int) -> tuple[Sequence[Line], int] | None:
-        """What came after ``after``, and where that ends; None where it is not remembered."""
+        """What came after ``after``, not too much at a time, and where that ends; None where it is
+        not remembered.
+        """
         if self._last is None or after >= self._last:
             return (), after
         if after < self._base:
@@ -82,7 +90,9 @@ class Channel:
         at = len(self._lines)
         while at and self._lines[at - 1].mark > after:
             at -= 1
-        return [self._lines[i] for i in range(at, len(self._lines))], self._last
+        some = _bite(self._lines[i] for i in range(at, len(self._lines)))
+        whole = at + len(some) == len(self._lines)
+        return some, self._last if whole else some[-1].mark
 
     async def changed(self, after: int) -> None:
         """Returns once something stands behind ``after``."""
@@ -113,7 +123,7 @@ class Hub:
     ) -> AsyncGenerator[Sequence[Line], None]:
         """The events of a tree after version ``after``, then what comes, for ever."""
         with self._following(self._channels.setdefault(id, Channel()), id) as channel:
-            read = self._page_of(id, topics)
+            read = self._page_of(id)
             async for lines in self._follow(channel, after, read):
                 wanted = [line for line in lines if topics is None or line.topic in topics]
                 if wanted:
@@ -139,13 +149,17 @@ class Hub:
                     yield wanted
 
     async def _follow(
-        self, channel: Channel, after: int, read: Callable[[int], tuple[Sequence[Line], int]]
+        self, channel: Channel, after: int, read: Callable[[int, int], Sequence[Line]]
     ) -> AsyncGenerator[Sequence[Line], None]:
-        behind = True
+        """With ``read`` (after, limit) from the log as long as this follower is behind."""
+        behind, wanted = True, min(FIRST, PAGE)
         while True:
             if behind:
-                lines, last = await asyncio.to_thread(read, after)  # the loop serves others
-                behind = last > after
+                some = await asyncio.to_thread(read, after, wanted)  # the loop serves others
+                lines: Sequence[Line] = _bite(some)
+                behind = bool(lines)
+                wanted = min(PAGE, 2 * max(1, len(lines)))
+                last = lines[-1].mark if lines else after
             else:
                 found = channel.since(after)
                 if found is None:
@@ -158,21 +172,16 @@ class Hub:
             elif not behind:
                 await channel.changed(after)
 
-    def _page_of(
-        self, id: str, topics: Collection[str] | None
-    ) -> Callable[[int], tuple[Sequence[Line], int]]:
-        def read(after: int) -> tuple[Sequence[Line], int]:
-            found = self._store.reads.history(id, after=after, limit=PAGE)
-            lines = [
-                _line(r, r.version) for r in found if topics is None or r.event.topic in topics
-            ]
-            return lines, found[-1].version if found else after
+    def _page_of(self, id: str) -> Callable[[int, int], Sequence[Line]]:
+        def read(after: int, limit: int) -> Sequence[Line]:
+            found = self._store.reads.history(id, after=after, limit=limit)
+            return [_line(r, r.version) for r in found]
 
         return read
 
-    def _page(self, after: int) -> tuple[Sequence[Line], int]:
-        found = list(self._store.journal.read_all(after=after, limit=PAGE))
-        return [_line(r, r.position) for r in found], found[-1].position if found else after
+    def _page(self, after: int, limit: int) -> Sequence[Line]:
+        found = self._store.journal.read_all(after=after, limit=limit)
+        return [_line(r, r.position) for r in found]
 
     async def _owner(self, tree: str) -> str | None:
         if tree not in self._owners:
@@ -244,6 +253,18 @@ class Hub:
         if everybody:
             self._all.add(every, before, batch[-1].position)
         return sum(self._channels[tree].followers for tree in streams) + self._all.followers
+
+
+def _bite(lines: Iterable[Line]) -> list[Line]:
+    """As many as are given at a time."""
+    some: list[Line] = []
+    left = BITE
+    for line in lines:
+        left -= len(line.data)
+        if some and left < 0:
+            break
+        some.append(line)
+    return some
 
 
 def _line(recorded: Recorded, mark: int) -> Line:

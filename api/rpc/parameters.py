@@ -1,6 +1,7 @@
 """Parameters by name, read with all that is wrong told at once, and never repeated."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from heapq import nsmallest
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -13,6 +14,8 @@ from .errors import Code, RpcError, Wrong
 
 MAX_IDS: Final = 1_000
 """Tasks in one call."""
+MAX_SHOWN: Final = 10
+"""So many names that are no parameters are shown."""
 MAX_TEXT: Final = 255
 MAX_BYTES: Final = 256 * 1024
 """Of any parameter but tasks."""
@@ -56,12 +59,22 @@ class Given:
 
     def close(self) -> None:
         """Raises `RpcError` with all that is wrong, what nobody asked for included."""
-        for name in self._members.keys() - self._asked:
-            known = ", ".join(sorted(self._asked))
-            shown = name if name.isidentifier() and len(name) < 40 else ""
-            self.refuse(shown, f"it is no parameter of this method; there are {known}")
+        if unknown := self._members.keys() - self._asked:
+            self._refuse_unknown(unknown)
         if self._wrong:
             raise RpcError(Code.INVALID_PARAMS, sorted(self._wrong, key=lambda w: w["field"]))
+
+    def _refuse_unknown(self, names: Collection[str]) -> None:
+        """All in one: there may be millions of them."""
+        shown = nsmallest(MAX_SHOWN, (n for n in names if n.isidentifier() and len(n) < 40))
+        known = ", ".join(sorted(self._asked))
+        if len(names) == 1:
+            reason = f"it is no parameter of this method; there are {known}"
+            self.refuse("".join(shown), reason)
+            return
+        some = f" ({', '.join(shown)}{', …' if len(names) > len(shown) else ''})" if shown else ""
+        reason = f"{len(names)} names{some} are no parameters of this method; there are {known}"
+        self.refuse("", reason)
 
     def raw(self, *names: str) -> Raw | None:
         """JSON as it came; None for nothing."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from ...domain.errors import ApflowError, InvalidInput
 from ..http.access import Caller, Needs, Scope
 from ..http.answers import Json, log, trace_of
-from ..http.bodies import json_body
+from ..http.bodies import TooLarge, json_body
 from ..http.boundary import MAX_TREE
 from ..http.parameters import Prefer, described
 from ..http.waiting import wait_of
@@ -134,13 +134,14 @@ def _left_out(item: Asked | Invalid) -> Raw:
 
 async def _received(request: Request, caller: Caller) -> Received:
     """Raises `RpcError`, and `NotJson` where the header says that it is something else."""
+    most = BIG if caller.scope < Scope.SUBMIT else MAX_TREE  # looked at before it is in memory
     try:
-        body = await json_body(request, MAX_TREE)
+        body = await json_body(request, most)
+    except TooLarge as error:
+        reason = f"bodies over {BIG >> 20} MiB are for those who may submit"
+        raise RpcError.of(Code.UNAUTHORIZED, "", reason) from error
     except InvalidInput as error:
         raise RpcError.of(Code.PARSE_ERROR, "", str(error)) from error
-    if len(body) > BIG and caller.scope < Scope.SUBMIT:
-        reason = f"bodies over {BIG >> 20} MiB are for those who may submit"
-        raise RpcError.of(Code.UNAUTHORIZED, "", reason)
     return parse(body) if len(body) <= FEW else await asyncio.to_thread(parse, body)
 
 

@@ -361,3 +361,13 @@ async def test_a_slow_owner_is_not_waited_for_and_its_answer_is_found_later(
             await asyncio.sleep(0.02)
         assert told["state"] == "done"
         assert (await api.admin.get(f"/v1/trees/{id}")).json()["version"] >= told["version"]
+
+
+async def test_an_empty_body_in_chunks_is_as_good_as_none(api: Api, work: Work) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    id = await running(api, work)
+    answer = await api.admin.post(f"/v1/trees/{id}/pause", content=nothing())
+    assert answer.status_code == 202, answer.text
+    work.open_gate()

@@ -194,3 +194,34 @@ async def test_a_question_that_does_not_fit_is_refused(api: Api, query: dict[str
     id, _ = await submit(api, tree("a"))
     answer = await api.admin.get(f"/v1/trees/{id}/events", params=query)
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["one tree", "all trees"])
+async def test_a_follower_is_given_a_few_kilobytes_at_a_time(api: Api, whole: bool) -> None:
+    large = [{"key": f"k{n}", "name": "give", "inputs": {"x": "y" * 40_000}} for n in range(12)]
+    id, version = await submit(api, tree(*large))
+    following = api.server.hub
+    if whole:
+        news = following.everything(0, visible=lambda owner: True)
+    else:
+        news = following.tree(id, 0)
+    told = 0
+    async for lines in news:
+        assert len(lines) == 1 or sum(len(line.data) for line in lines) <= hub.BITE
+        told += len(lines)
+        if told == version:
+            break
+    await news.aclose()
+
+
+def test_what_a_channel_remembers_is_given_in_order_and_in_parts() -> None:
+    channel = hub.Channel()
+    lines = [hub.Line(n, "t", "x", b"." * (n % 3 * 30_000)) for n in range(1, 20)]
+    channel.add(lines, 0, 25)
+    after, seen = 0, list[int]()
+    while (found := channel.since(after)) is not None and found[0]:
+        some, after = found
+        assert len(some) == 1 or sum(len(line.data) for line in some) <= hub.BITE
+        seen += [line.mark for line in some]
+    assert seen == list(range(1, 20))
+    assert after == 25

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -280,3 +281,23 @@ async def test_what_a_draft_is_changed_to_is_not_large(rpc: Rpc) -> None:
     params = {"task_id": made["id"], "updates": {"inputs": {"value": "x" * 600_000}}}
     error = await rpc.refused("tasks.update", params)
     assert (error["code"], error["data"][0]["field"]) == (Code.INVALID_PARAMS, "inputs")
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_what_is_too_large_for_a_reader_is_not_read_to_its_end(
+    api: Api, chunked: bool
+) -> None:
+    given: list[int] = []
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            given.append(1 << 20)
+            yield b" " * (1 << 20)
+
+    headers = {"content-type": "application/json"}
+    if not chunked:
+        headers["content-length"] = str(64 << 20)
+    client = api.user("ann", "read")
+    answer = await client.post("/tasks", content=parts(), headers=headers)
+    assert answer.json()["error"]["code"] == Code.UNAUTHORIZED
+    assert len(given) <= 3

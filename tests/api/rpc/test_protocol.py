@@ -572,3 +572,15 @@ def test_the_table_names_each_item_once_in_their_order() -> None:
     for entry in TABLE.values():
         source = inspect.getsource(entry.proof)
         assert re.search(r"\bassert\b", source), entry.says
+
+
+async def test_many_unknown_parameters_are_told_in_one_entry_with_ten_names(rpc: Rpc) -> None:
+    many = {f"p{n:05}": 1 for n in range(20_000)}
+    error = await rpc.refused("tasks.get", {"task_id": "a"} | many)
+    (told,) = error["data"]
+    assert told["field"] == ""
+    assert told["reason"].startswith("20000 names (p00000, ")
+    assert "p00009, …) are no parameters of this method" in told["reason"]
+    assert "p00010" not in told["reason"]
+    (told,) = (await rpc.refused("tasks.get", {"task_id": "a", "fast": 1}))["data"]
+    assert told["field"] == "fast"
