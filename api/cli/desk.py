@@ -1,6 +1,7 @@
 """What a command works with: the settings, the modules it was told to import, the open store."""
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ CANDIDATES = 10
 """So many ids are named where the beginning of one is not enough."""
 
 
+_SECRET = re.compile(r"([?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
+"""What stands in a query as password or sslpassword."""
 RUNNING = ("run", "resume", "demo")
 """The commands that call executors."""
 
@@ -114,8 +117,9 @@ def identity(url: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """A URL with the password in it, if any, struck out."""
+    """A URL with the passwords in it, if any, struck out: before the host, and in the query."""
     before, slashes, rest = url.partition("://")
     user, at, place = rest.rpartition("@")
     name, colon, _ = user.partition(":")
-    return f"{before}{slashes}{name}:***@{place}" if at and colon else url
+    shown = f"{name}:***@{place}" if at and colon else rest
+    return before + slashes + _SECRET.sub(r"\1***", shown)

@@ -60,15 +60,17 @@ async def _follow(
     task: str | None,
     limit: int | None,
 ) -> None:
+    if limit == 0:
+        return
     told = 0
     async with aclosing(events):
         async for event in events:
-            if told == limit:
-                return
             if task in (None, event.task_id):
                 _tell(console, event, labels)
                 console.flush()
                 told += 1
+                if told == limit:  # the next event may be long in coming
+                    return
 
 
 def _tell(console: Console, event: Event, labels: Mapping[str, str]) -> None:

@@ -27,6 +27,8 @@ from ..wiring.serving import past
 from .desk import Desk
 from .source import NOW, Steered, When
 
+LOCAL = "local"
+"""Whom a server calls the owner of the token of its first start, who is an admin."""
 OPEN = 1_000
 """Reasons are given for so many tasks at most, as by a server."""
 
@@ -143,9 +145,13 @@ class Local:
         """The process keeps the store."""
 
     def submit(self, body: bytes, key: str | None) -> Submitted:
-        """An engine takes it up later."""
-        request = request_of(None, key, body) if key else None
-        made = submit(self._store, parse(body), owner=None, request=request, drive=False)
+        """An engine takes it up later. It is whose it would be by the server here, and its key is
+        the same.
+        """
+        request = request_of(LOCAL, key, body) if key else None
+        made = submit(
+            self._store, parse(body), owner=LOCAL, request=request, drive=False, admin=True
+        )
         return asyncio.run(made)
 
 

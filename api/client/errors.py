@@ -8,7 +8,7 @@ import msgspec
 
 from ...domain import errors as e
 from ...domain.errors import ApflowError, Fault, InvalidGraph
-from ..problems import KINDS, Forbidden, Problem, Unauthenticated
+from ..problems import KINDS, Forbidden, Problem, Unauthenticated, page
 
 MEDIA: Final = "application/problem+json"
 
@@ -50,7 +50,7 @@ def error_of(problem: Problem) -> ProblemError:
 
 
 def problem_of(status: int, media: str, body: bytes) -> Problem:
-    """What an answer that is no success says; something of the kind where it says nothing."""
+    """What an answer that is no success says; where it is none of ours: `Unreachable`."""
     if media == MEDIA:
         try:
             found = msgspec.json.decode(body, type=Problem)
@@ -59,8 +59,10 @@ def problem_of(status: int, media: str, body: bytes) -> Problem:
         else:
             return msgspec.structs.replace(found, status=status)
     return Problem(
-        "about:blank", "Not an answer of ours", f"the server answered with HTTP status {status}, "
-        "in another form than aipartnerupflow does. Is it the right address?", status,
+        page("unreachable"), "Not an answer of ours",
+        f"the server answered with HTTP status {status}, in another form "
+        "than aipartnerupflow does. Is it the right address?",
+        status,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from aipartnerupflow import Client
+from aipartnerupflow.api.cli.desk import without_password
 from aipartnerupflow.api.client import Unauthenticated
 from aipartnerupflow.api.settings_sources import KEYS
 from tests.api.cli.conftest import Apflow
@@ -73,14 +74,16 @@ def test_every_setting_is_shown_with_its_source_and_no_secret(
 ) -> None:
     monkeypatch.setenv("APFLOW_JWT_SECRET", "very secret indeed, and long enough")
     monkeypatch.setenv("APFLOW_TOKEN", "apflow_hidden")
-    monkeypatch.setenv("APFLOW_DATABASE_URL", "postgresql://me:hidden@host/x")
+    monkeypatch.setenv(
+        "APFLOW_DATABASE_URL", "postgresql://me:hidden@host/x?a=1&sslpassword=hidden"
+    )
     Path("apflow.toml").write_text("port = 9000\n")
     done = apflow("config", "show", "--sources", "--json")
     items = {item["key"]: item for item in done.document["items"]}
     assert set(items) == set(KEYS)
     assert items["port"] == {"key": "port", "value": 9000, "source": "apflow.toml"}
     assert items["jwt_secret"]["value"] == items["server_token"]["value"] == "***"
-    assert items["database_url"]["value"] == "postgresql://me:***@host/x"
+    assert items["database_url"]["value"] == ("postgresql://me:***@host/x?a=1&sslpassword=***")
     assert items["host"]["source"] == "default"
     shown = apflow("config", "show", "--sources").out
     assert "9000  (apflow.toml)" in shown
@@ -89,3 +92,16 @@ def test_every_setting_is_shown_with_its_source_and_no_secret(
     for text in (done.out, shown, plain.out):
         assert "hidden" not in text
         assert "secret indeed" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://h/db?password=pw", "postgresql://h/db?password=***"),
+        ("postgresql://h/db?PassWord=pw&a=b", "postgresql://h/db?PassWord=***&a=b"),
+        ("postgresql://u:p?w@h/db", "postgresql://u:***@h/db"),
+        ("postgresql://u@h/db?sslmode=require", "postgresql://u@h/db?sslmode=require"),
+    ],
+)
+def test_a_password_is_struck_out_wherever_it_stands_in_a_url(url: str, shown: str) -> None:
+    assert without_password(url) == shown

@@ -283,3 +283,25 @@ def test_what_was_submitted_without_a_server_waits_for_an_engine(
     end_all()
     draft = write_tree(jobs, {"tasks": [{"id": "d", "name": "give"}], "start": False})
     assert "draft" in apflow("submit", draft).err
+
+
+def test_to_follow_so_many_events_ends_with_the_last_of_them(jobs: Path, apflow: Apflow) -> None:
+    draft = write_tree(jobs, {"tasks": [{"id": "d", "name": "give"}], "start": False})
+    assert apflow("submit", draft, "--import", "jobs").code == 0
+    done = apflow("history", "d", "--follow", "--limit", "1", "--json")
+    assert (done.code, len(done.out.splitlines())) == (0, 1)
+
+
+def test_a_key_means_the_same_tree_on_the_store_and_on_its_server(
+    jobs: Path, apflow: Apflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = write_tree(jobs, {"tasks": [{"name": "give"}], "start": False})
+    theirs = write_tree(jobs, [{"name": "give", "user_id": "ann"}], "theirs.json")
+    here = apflow("submit", mine, "--key", "k", "--store", "s.db", "--import", "jobs")
+    owned = apflow("submit", theirs, "--import", "jobs", "--json").document
+    assert (here.code, owned["user_id"]) == (0, "ann")
+    with threaded("sqlite:///s.db", jobs) as made:
+        monkeypatch.setenv("APFLOW_URL", made.url)
+        monkeypatch.setenv("APFLOW_TOKEN", made.token)
+        assert apflow("submit", mine, "--key", "k").out == here.out
+        assert apflow("submit", theirs, "--json").document["user_id"] == "ann"

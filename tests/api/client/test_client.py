@@ -325,6 +325,16 @@ def test_what_is_no_server_of_ours_is_told(server: Threaded) -> None:
             list(client.watch("x"))
 
 
+@pytest.mark.parametrize("status", [401, 404, 501])
+def test_an_answer_that_is_no_problem_of_ours_is_about_the_way(status: int) -> None:
+    answer = said(status, b"<html>nginx</html>", b"text/html")
+    with saying([answer]) as server, Client(server, "x") as client:
+        with pytest.raises(Unreachable, match="right address") as refused:
+            client.tree("x")
+        assert isinstance(refused.value, ProblemError)
+        assert refused.value.status == status
+
+
 def test_an_event_decodes_also_where_it_has_further_fields() -> None:
     fields = {"position": 1, "version": 2, "type": "new.kind", "at": "t", "by": "u", "tree_id": "x"}
     raw = msgspec.json.encode({**fields, "strange": [1]})
