@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """Webhooks are signed with it; without one, with a key made in the state directory."""
     private_targets: tuple[str, ...] = ()
     """Networks (CIDR) or names that are not public, and that tasks and webhooks may reach."""
+    tls_ca_file: Path | None = None
+    """Further authorities (PEM) whose certificates tasks and webhooks trust."""
     mcp_servers: Mapping[str, Mapping[str, Any]] = {}
     """MCP servers that tasks may name: the program of each."""
     secrets: Mapping[str, Mapping[str, Any]] = {}
@@ -173,6 +175,7 @@ class Settings(BaseSettings):
             "APFLOW_MCP_SERVERS": self.mcp_servers,
             "APFLOW_SECRETS": self.secrets,
             "APFLOW_PRIVATE_TARGETS": self.private_targets,
+            "APFLOW_TLS_CA_FILE": self.tls_ca_file,
             "APFLOW_DEMO_SLEEP_SCALE": self.demo_sleep_scale,
         }
 

@@ -30,7 +30,8 @@ KEYS: Final = (
     "docker_networks", "docker_images",
     "demo_sleep_scale",
     "host", "port", "allowed_hosts", "auth", "jwt_secret", "jwt_audience", "max_streams",
-    "webhook_secret", "private_targets", "mcp_servers", "secrets", "server_url", "server_token",
+    "webhook_secret", "private_targets", "tls_ca_file", "mcp_servers", "secrets", "server_url",
+    "server_token",
 )  # fmt: skip
 OPERATOR_ONLY: Final = frozenset(KEYS) - {"database_url", "durability", "port"}
 """Not taken from files of the working directory. Secrets lie in the state directory."""

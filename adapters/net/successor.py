@@ -5,8 +5,10 @@ used, no cookie kept; an answer has a bounded size and comes unpacked or not at 
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
 from typing import Final
 
 import httpcore2
@@ -15,6 +17,7 @@ import httpx2
 from ...domain.errors import TargetRefused
 from .guard import Guard, Unresolved
 from .quiet import hush
+from .trust import trusting
 
 CONNECT: Final = 10.0
 """Seconds for one address of a target."""
@@ -100,8 +103,16 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
     stands in ``failure``: a library in between may tell of it in its own words, or not at all.
     """
 
-    def __init__(self, guard: Guard, *, limit: int, look: Look, private_only: bool = False) -> None:
-        context = httpx2.create_ssl_context(trust_env=False)
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        limit: int,
+        look: Look,
+        private_only: bool = False,
+        ca_file: Path | str | None = None,
+    ) -> None:
+        context = trusting(ca_file, _usual) or _usual()
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context, http1=True, http2=False,
@@ -128,6 +139,10 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = _Bounded(response.stream, self._limit)
         return response
+
+
+def _usual() -> ssl.SSLContext:
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 def guarded_client(transport: GuardedTransport, headers: Mapping[str, str]) -> httpx2.AsyncClient:

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
 from typing import Any, Final
 
 import httpcore
@@ -13,6 +14,7 @@ from ...domain.errors import TargetRefused
 from .guard import Guard, Unresolved
 from .pool import Pool
 from .quiet import hush
+from .trust import trusting
 
 CONNECT: Final = 10.0
 """Seconds for one address of a target."""
@@ -74,7 +76,7 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
     """A transport for clients that follow redirects by themselves: each is judged as well."""
 
     def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None, most: int = 100) -> None:
-        context = tls or httpx.create_ssl_context(trust_env=False)
+        context = tls or _usual()
         super().__init__(verify=context, trust_env=False)
         self._pool: Any = Pool(
             GuardedBackend(guard), context, most=most,
@@ -92,3 +94,21 @@ def guarded_client(
         timeout=httpx.Timeout(None, connect=CONNECT),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )  # fmt: skip
+
+
+def trusted(file: Path | str | None) -> ssl.SSLContext | None:
+    """See `trusting`."""
+    return trusting(file, _usual)
+
+
+def written(file: Path | str | None) -> bytes | None:
+    """The same in PEM, for libraries that take no context."""
+    if file is None or trusted(file) is None:
+        return None
+    usual = _usual().get_ca_certs(binary_form=True)
+    further = Path(file).expanduser().read_bytes()
+    return "".join(map(ssl.DER_cert_to_PEM_cert, usual)).encode() + further
+
+
+def _usual() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)

@@ -64,7 +64,7 @@ def _read(path: Path) -> bytes:
 def check_webhooks(settings: Settings) -> None:
     """Raises `InvalidInput` for settings with which they could not be delivered."""
     webhook_key(settings)
-    check_private(settings.private_targets)
+    check_private(settings.private_targets, settings.tls_ca_file)
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def delivering(settings: Settings, store: Store) -> AsyncIterator[None]:
     """Webhooks of this store are delivered as long as the block. Raises `InvalidInput`."""
     deliveries = deliveries_of(
         store, secret=webhook_key(settings), private=settings.private_targets,
-        body=Bodies(store.reads),
+        ca_file=settings.tls_ca_file, body=Bodies(store.reads),
     )  # fmt: skip
     async with deliveries as service:
         task = asyncio.create_task(service.serve())

@@ -1,12 +1,15 @@
 """Work for another instance of this software: submitted there, followed, and cancelled there."""
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from ....domain.errors import InvalidInput
 from ...net.guard import Guard
 from ...net.http import Http, Unanswered
+from ...net.transport import trusted
+from ...net.trust import CA_FILE
 from ..base import BaseTask, Inputs
 from .after import After
 from .remote import Away, Remote, RemoteRefused, RemoteTimeout, outgoing
@@ -51,16 +54,18 @@ class ApflowApiExecutor(BaseTask):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.judge = self.guard
+        self.tls: ssl.SSLContext | None = None
         self._work: RemoteTree | RemoteCall | None = None
 
     @classmethod
     def configured(cls, settings: Mapping[str, Any]) -> Callable[..., "ApflowApiExecutor"]:
         """A factory whose executors reach what the operator allows."""
         guard = Guard(settings.get("APFLOW_PRIVATE_TARGETS", ()))
+        tls = trusted(settings.get(CA_FILE))
 
         def make(**params: Any) -> ApflowApiExecutor:
             executor = cls(**params)
-            executor.judge = guard
+            executor.judge, executor.tls = guard, tls
             return executor
 
         return make
@@ -117,7 +122,7 @@ class ApflowApiExecutor(BaseTask):
             raise InvalidInput("give one of `tasks`, `tree` and `method`")
         pause = _number(inputs, "poll_interval", 1.0, 300.0)
         after = self.context.shared.get("apflow after", After)  # first, and so closed first
-        http = self.context.shared.get("apflow", lambda: Http(self.judge, most=MOST))
+        http = self.context.shared.get("apflow", lambda: Http(self.judge, tls=self.tls, most=MOST))
         remote = Remote(http, inputs, self.context)
         if asked == ["method"]:
             self._work = RemoteCall(remote, inputs, pause, after)

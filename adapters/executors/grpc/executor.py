@@ -9,6 +9,8 @@ import grpc
 
 from ....domain.errors import InvalidInput
 from ...net.guard import Guard
+from ...net.transport import written
+from ...net.trust import CA_FILE
 from ..base import BaseTask, Inputs
 from ..errors import TransientError
 from ..secrets import holds_secret
@@ -78,16 +80,17 @@ class GrpcExecutor(BaseTask):
     def __init__(self, metadata: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._usual = dict(metadata or {})
-        self.judge = self.guard
+        self.judge, self.trusts = self.guard, self.roots
 
     @classmethod
     def configured(cls, settings: Mapping[str, Any]) -> Callable[..., "GrpcExecutor"]:
         """A factory whose executors reach what the operator allows."""
         guard = Guard(settings.get("APFLOW_PRIVATE_TARGETS", ()))
+        roots = written(settings.get(CA_FILE))
 
         def make(**params: Any) -> GrpcExecutor:
             executor = cls(**params)
-            executor.judge = guard
+            executor.judge, executor.trusts = guard, roots or executor.trusts
             return executor
 
         return make
@@ -110,7 +113,7 @@ class GrpcExecutor(BaseTask):
         if not holds_secret(inputs.get("request")):
             said["request"] = wish.request
         ends = asyncio.get_running_loop().time() + wish.seconds
-        channels = self.context.shared.get("grpc", lambda: Channels(self.judge, self.roots))
+        channels = self.context.shared.get("grpc", lambda: Channels(self.judge, self.trusts))
         try:
             async with asyncio.timeout_at(ends):
                 if not wish.target.tls:

@@ -4,10 +4,12 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from ....domain.errors import InvalidInput
 from ...net.guard import Guard
+from ...net.trust import CA_FILE, trusting
 from ..base import BaseTask, Inputs
 from ..command.executor import environment
 from ..http_rules import check_headers, in_clear, port_of, split
@@ -57,16 +59,19 @@ class McpExecutor(BaseTask):
         super().__init__(**kwargs)
         self.servers = McpServers()
         self.judge = self.guard
+        self.ca_file: Path | str | None = None
 
     @classmethod
     def configured(cls, settings: Mapping[str, Any]) -> Callable[..., "McpExecutor"]:
         """A factory whose executors know the operator's servers, and reach what is allowed."""
         servers = McpServers(settings.get(SERVERS))
         guard = Guard(settings.get("APFLOW_PRIVATE_TARGETS", ()))
+        ca_file = settings.get(CA_FILE)
+        trusting(ca_file)  # a wrong one is told at once
 
         def make(**params: Any) -> McpExecutor:
             executor = cls(**params)
-            executor.servers, executor.judge = servers, guard
+            executor.servers, executor.judge, executor.ca_file = servers, guard, ca_file
             return executor
 
         return make
@@ -131,7 +136,7 @@ class McpExecutor(BaseTask):
         check_headers(headers)
         answer: dict[str, Any] = await perform(
             url, headers, operation, self.judge, self.context,
-            private_only=in_clear(parts, [inputs]),
+            private_only=in_clear(parts, [inputs]), ca_file=self.ca_file,
         )  # fmt: skip
         return answer
 

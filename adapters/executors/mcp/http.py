@@ -73,6 +73,7 @@ async def perform(
     context: Context,
     *,
     private_only: bool,
+    ca_file: Path | str | None = None,
 ) -> dict[str, Any]:
     """The answer of the server; one session for it.
 
@@ -82,7 +83,7 @@ async def perform(
     await _require(url, guard)
     seen = _Seen()
     transport = GuardedTransport(
-        guard, limit=MAX_MESSAGE, look=seen.look, private_only=private_only
+        guard, limit=MAX_MESSAGE, look=seen.look, private_only=private_only, ca_file=ca_file
     )
     try:
         async with guarded_client(transport, headers) as http:

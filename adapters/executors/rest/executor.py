@@ -1,6 +1,7 @@
 """HTTP requests to other services."""
 
 import base64
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode, urlunsplit
@@ -11,6 +12,8 @@ from ....domain.errors import InvalidInput
 from ...net.forms import multipart, pairs
 from ...net.guard import Guard
 from ...net.http import MAX_REDIRECTS, Answer, Http
+from ...net.transport import trusted
+from ...net.trust import CA_FILE
 from ...net.waits import retry_after
 from ..base import BaseTask, Inputs
 from ..context import Context
@@ -77,15 +80,17 @@ class RestExecutor(BaseTask):
         self._usual = {"headers": dict(headers or {}), "auth": auth}
         self._follow = follow_redirects
         self.judge = self.guard
+        self.tls: ssl.SSLContext | None = None
 
     @classmethod
     def configured(cls, settings: Mapping[str, Any]) -> Callable[..., "RestExecutor"]:
         """A factory whose executors reach what the operator allows."""
         guard = Guard(settings.get("APFLOW_PRIVATE_TARGETS", ()))
+        tls = trusted(settings.get(CA_FILE))
 
         def make(**params: Any) -> RestExecutor:
             executor = cls(**params)
-            executor.judge = guard
+            executor.judge, executor.tls = guard, tls
             return executor
 
         return make
@@ -113,7 +118,7 @@ class RestExecutor(BaseTask):
         follows = bool(inputs.get("follow_redirects", self._follow))
         withheld = follows and holds_secret([inputs.get(name) for name in BODIES])
         http = self.context.shared.get(
-            "http", lambda: Http(self.judge, most=MOST, each=EACH, spare=SPARE)
+            "http", lambda: Http(self.judge, tls=self.tls, most=MOST, each=EACH, spare=SPARE)
         )
         answer = await http.call(
             method, request.url, headers=request.headers, content=request.content,

@@ -17,7 +17,7 @@ from websockets.exceptions import (
 
 from ...net.dial import dial
 from ...net.guard import Guard
-from ...net.trust import distrust
+from ...net.trust import CA_FILE, distrust, trusting
 from ...net.waits import retry_after
 from ..base import BaseTask, Inputs
 from ..errors import TransientError
@@ -93,16 +93,17 @@ class WebsocketExecutor(BaseTask):
     def __init__(self, headers: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._usual = dict(headers or {})
-        self.judge = self.guard
+        self.judge, self.checks = self.guard, self.tls
 
     @classmethod
     def configured(cls, settings: Mapping[str, Any]) -> Callable[..., "WebsocketExecutor"]:
         """A factory whose executors reach what the operator allows."""
         guard = Guard(settings.get("APFLOW_PRIVATE_TARGETS", ()))
+        tls = trusting(settings.get(CA_FILE))
 
         def make(**params: Any) -> WebsocketExecutor:
             executor = cls(**params)
-            executor.judge = guard
+            executor.judge, executor.checks = guard, tls or executor.checks
             return executor
 
         return make
@@ -147,7 +148,7 @@ class WebsocketExecutor(BaseTask):
     async def _open(self, talk: Talk) -> ClientConnection:
         hidden = in_clear(split(talk.url), [talk.given])
         sock = await dial(self.judge, talk.host, talk.port, private_only=hidden)
-        tls = (self.tls or _usual_tls()) if talk.secure else None
+        tls = (self.checks or _usual_tls()) if talk.secure else None
         try:
             return await _Connect(
                 talk.url, sock=sock, proxy=None, compression=None, logger=_silent,

@@ -1,6 +1,7 @@
 """What holds for every executor that speaks HTTP."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,16 +10,23 @@ from msgspec import json
 from aipartnerupflow.adapters.executors import Registry, invoke
 from aipartnerupflow.adapters.executors.http_rules import check_headers, merged
 from aipartnerupflow.adapters.executors.shared import Shared
+from aipartnerupflow.adapters.net.guard import Guard
+from aipartnerupflow.adapters.net.transport import written
+from aipartnerupflow.adapters.net.trust import trusting
 from aipartnerupflow.domain.errors import InvalidInput
 from aipartnerupflow.engine.ports import Outcome, Raised
 from tests.adapters.executors.calls import call
+from tests.support.certificates import contexts
+from tests.support.receivers import receiver
 
 TREE = {"tasks": [{"key": "a", "name": "x"}]}
 
 
-async def send(executor: str, inputs: dict[str, Any]) -> Outcome:
+async def send(
+    executor: str, inputs: dict[str, Any], more: dict[str, Any] | None = None
+) -> Outcome:
     registry, shared = Registry(installed=list), Shared()
-    registry.configure({"APFLOW_PRIVATE_TARGETS": ["127.0.0.1"]})
+    registry.configure({"APFLOW_PRIVATE_TARGETS": ["127.0.0.1"], **(more or {})})
     try:
         return await invoke(registry, call(executor, inputs), asyncio.to_thread, shared)
     finally:
@@ -104,3 +112,52 @@ async def test_a_header_is_sent_once(
         await send(executor, {place: url, **inputs})
     lines = [line.partition(": ") for line in heads[0].splitlines()]
     assert [said for known, _, said in lines if known.lower() == name] == [value]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize(
+    ("executor", "inputs"),
+    [
+        ("rest_executor", {"url": "{}"}),
+        ("apflow_api_executor", {"base_url": "{}", **TREE}),
+        ("mcp_executor", {"transport": "http", "url": "{}", "operation": "list_tools"}),
+        ("websocket_executor", {"url": "{}", "message": "x"}),
+    ],
+)
+async def test_authorities_that_the_operator_names_are_trusted(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    executor: str,
+    inputs: dict[str, Any],
+    listed: bool,
+) -> None:
+    async def here(self: Guard, name: str, port: int) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    monkeypatch.setattr(Guard, "_addresses", here)
+    served, _ = contexts(tmp_path, "site.test")
+    more = {"APFLOW_TLS_CA_FILE": tmp_path / "server.pem"} if listed else {}
+    with receiver(tls=served) as server:
+        scheme = "wss" if executor == "websocket_executor" else "https"
+        url = f"{scheme}://site.test:{server.port}/"
+        filled = {k: v.format(url) if isinstance(v, str) else v for k, v in inputs.items()}
+        found = await send(executor, filled, more)
+    assert bool(server.requests) is listed
+    assert (b"its certificate is not trusted" in json.encode(found)) is not listed
+
+
+@pytest.mark.parametrize("held", [None, b"no certificate"])
+def test_a_file_without_authorities_is_refused(tmp_path: Path, held: bytes | None) -> None:
+    file = tmp_path / "ca.pem"
+    if held is not None:
+        file.write_bytes(held)
+    with pytest.raises(InvalidInput, match="tls_ca_file"):
+        trusting(file)
+
+
+def test_authorities_are_written_for_libraries_that_take_no_context(tmp_path: Path) -> None:
+    contexts(tmp_path, "site.test")
+    found = written(tmp_path / "server.pem") or b""
+    assert found.endswith((tmp_path / "server.pem").read_bytes())
+    assert found.count(b"BEGIN CERTIFICATE") > 50
+    assert (trusting(None), written(None)) == (None, None)

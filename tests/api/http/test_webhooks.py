@@ -388,7 +388,8 @@ def test_two_programs_on_one_store_tell_each_event_once(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PRIVATE_TARGETS", "x/y"), ("WEBHOOK_SECRET", "hunter2")]
+    ("name", "value"),
+    [("PRIVATE_TARGETS", "x/y"), ("WEBHOOK_SECRET", "hunter2"), ("TLS_CA_FILE", "/nowhere")],
 )
 def test_a_server_does_not_start_with_settings_that_cannot_be(
     place: Path, name: str, value: str
