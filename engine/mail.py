@@ -196,6 +196,9 @@ class Mailroom:
             except StoreError as error:
                 log.info("the inbox cannot be read: %s", error)
                 await asyncio.sleep(AGAIN)
+            except Exception as error:  # noqa: BLE001 - the next look may be better
+                tell(self._engine, "a defect showed in a look into the inbox", error)
+                await asyncio.sleep(AGAIN)
 
     async def _take(self) -> None:
         for command in await asyncio.to_thread(self._inbox.pending, self._engine.name):
