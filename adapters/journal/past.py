@@ -15,6 +15,14 @@ from .memory.rows import Tables, TaskEntry
 from .sql_reads import ending
 
 
+class NotYet(NotFound):
+    """A tree that is there, but was not at the time that was asked for."""
+
+    def __init__(self, id: str, created_at: str) -> None:
+        super().__init__("tree", id)
+        self.args = (f"tree {id} did not exist then: it was created at {created_at}",)
+
+
 class Past(Struct, frozen=True):
     """A tree at one of its versions."""
 
@@ -31,7 +39,7 @@ def past(journal: Journal, id: str, *, version: int | None = None, at: str | Non
     """
     events = _until(journal, id, version, at)
     if not events:
-        raise NotFound("tree", id)
+        raise _absent(journal, id)
     if version is not None and events[-1].version < version:
         raise InvalidInput(
             f"tree {id} is at version {events[-1].version}: it has not come to {version} yet"
@@ -53,6 +61,11 @@ def _task(journal: Journal, events: Sequence[Recorded], entry: TaskEntry) -> Tas
 def _unknown(tree: str) -> dict[str, int]:
     """Every stream is read from its beginning, so nothing has to be found."""
     raise torn(tree, 1)
+
+
+def _absent(journal: Journal, id: str) -> NotFound:
+    first = next(iter(journal.read(id, limit=1)), None)
+    return NotFound("tree", id) if first is None else NotYet(id, first.event.at)
 
 
 def _until(journal: Journal, id: str, version: int | None, at: str | None) -> list[Recorded]:

@@ -21,6 +21,7 @@ from .answers import Json
 from .bodies import json_body
 from .boundary import MAX_TREE
 from .idempotency import once
+from .paging import bitten, stepwise
 from .parameters import (
     ID_PATTERN,
     NOT_MODIFIED,
@@ -250,7 +251,9 @@ async def list_tasks(
     limit: Limit = 100,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """As they stand, or stood, with results and errors. `ETag` is the version of the tree."""
+    """As they stand, or stood, with results and errors. `ETag` is the version of the tree. A page
+    ends at about 16 MiB, whatever the limit: go on by `next`.
+    """
     server: Server = request.app.state.server
     tasks = server.store.reads.tasks
     view = await server.visible_tree(tree, caller)
@@ -260,14 +263,16 @@ async def list_tasks(
     if answer := conditional(if_none_match, view.version):
         return answer
 
-    def chosen() -> Sequence[TaskView]:
-        if then is None:
-            return tasks(tree, after=after, limit=limit + 1, status=status)
-        begin = -1 if after is None else after
-        return [t for t in then.tasks if t.n > begin and status in (None, t.status)]
+    def some(after: int | None, most: int) -> Sequence[TaskView]:
+        return tasks(tree, after=after, limit=most, status=status)
 
-    wanted = await asyncio.to_thread(chosen)
-    more, wanted = len(wanted) > limit, wanted[:limit]
+    def chosen() -> tuple[list[TaskView], bool]:
+        if then is None:
+            return bitten(stepwise(some, after, limit + 1), limit)
+        begin = -1 if after is None else after
+        return bitten((t for t in then.tasks if t.n > begin and status in (None, t.status)), limit)
+
+    wanted, more = await asyncio.to_thread(chosen)
     cursor = str(wanted[-1].n) if more else None
     headers = CACHED | link_to_next(request, cursor)
     page = Page([task_document(task) for task in wanted], cursor)

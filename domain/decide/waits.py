@@ -1,5 +1,6 @@
 """Tasks that wait without a slot: for a time, or for something outside to say a word."""
 
+from heapq import nsmallest
 from typing import Any
 
 import msgspec
@@ -11,11 +12,13 @@ from ..signals import mark_of
 from ..specs import ErrorInfo, TaskSpec
 from ..time import later
 from ..tree import Task, Tree, Waiting
-from ..wording import quoted
+from ..wording import cut, quoted
 from .attempts import deadline_of, failed, is_running, may_start
 from .stamp import Stamp
 
 NULL = Raw(b"null")
+MAX_SHOWN = 10
+"""So many names of signals are shown where another one came."""
 
 
 class SignalInputs(Struct, frozen=True):
@@ -106,7 +109,8 @@ def require_signal(tree: Tree, name: str, signals: set[int]) -> list[Task]:
         raise InvalidTransition(f"tree {tree.id} has settled ({tree.settled}): nothing waits")
     listeners = _listeners(tree, signals)
     if name not in listeners:
-        names = ", ".join(sorted(listeners)) or "none"
+        names = ", ".join(map(cut, nsmallest(MAX_SHOWN, listeners))) or "none"
+        names += ", …" if len(listeners) > MAX_SHOWN else ""
         raise InvalidInput(
             f"no task of tree {tree.id} waits for {quoted(name)}; signals are: {names}"
         )

@@ -282,3 +282,9 @@ async def test_a_signal_that_waits_alone_is_a_tree(bench: Bench) -> None:
     actor = await bench.submit(one("signal"))
     await bench.ask("signal", name="r", payload={})
     assert await actor.waiter() == "completed"
+
+
+async def test_of_many_names_of_signals_ten_are_shown(bench: Bench) -> None:
+    await bench.submit([*fan(0), *(signal(f"s{n:03}", name=f"n{n:03}") for n in range(200))])
+    with pytest.raises(InvalidInput, match=r"signals are: n000, .*, n009, …$"):
+        await bench.ask("signal", name="nobody")

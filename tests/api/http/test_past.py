@@ -185,3 +185,13 @@ async def test_a_time_shows_what_had_happened_by_then(api: Api) -> None:
         assert found.json() == by_version[last][0]
         tasks = await api.admin.get(f"/v1/trees/{id}/tasks", params={"at": at})
         assert tasks.json()["items"] == by_version[last][1]
+
+
+async def test_a_time_before_its_creation_is_told_as_that(api: Api) -> None:
+    answer = await api.admin.post("/v1/trees", json=[{"name": "give"}])
+    id = answer.json()["id"]
+    for path in (f"/v1/trees/{id}", f"/v1/trees/{id}/tasks"):
+        answer = await api.admin.get(path, params={"at": "2000-01-01T00:00:00Z"})
+        assert answer.status_code == 404
+        assert answer.json()["type"].endswith("/not-found")
+        assert "did not exist then: it was created at 2" in answer.json()["detail"]

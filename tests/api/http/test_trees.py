@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from aipartnerupflow.api.http import paging
 from tests.support.places import until
 from tests.support.servers import Api, Work, application, chain, tree
 
@@ -564,3 +565,41 @@ async def test_an_id_that_comes_several_times_at_once_makes_one_tree(
     answers = await asyncio.gather(*(each_api.admin.post("/v1/trees", json=body) for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [202, 409, 409, 409, 409]
     assert answers[[answer.status_code for answer in answers].index(202)].json()["id"] == id
+
+
+@pytest.mark.parametrize("past", [False, True])
+async def test_a_page_of_tasks_ends_when_it_is_large(
+    api: Api, monkeypatch: pytest.MonkeyPatch, past: bool
+) -> None:
+    monkeypatch.setattr(paging, "MAX_PAGE", 100_000)
+    large = [{"key": f"k{n}", "name": "give", "inputs": {"x": "y" * 40_000}} for n in range(7)]
+    large[3]["inputs"] = {"x": "y" * 200_000}
+    told = await settled(api.admin, tree(*large))
+    query = {"at_version": told["version"]} if past else {}
+    pages: list[list[str]] = []
+    after: dict[str, str] = {}
+    while True:
+        page = await read(api.admin, f"/v1/trees/{told['id']}/tasks", limit=50, **query, **after)
+        pages.append([item["key"] for item in page["items"]])
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert [key for keys in pages for key in keys] == ["root", *(f"k{n}" for n in range(7))]
+    assert max(map(len, pages)) == 3
+    assert ["k3"] in pages
+
+
+async def test_a_page_of_tasks_is_read_a_few_at_a_time(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = await settled(api.admin, tree(*(f"k{n}" for n in range(40))))
+    tasks, asked = api.store.reads.tasks, list[int]()
+
+    def counting(tree: str, **more: Any) -> Any:
+        asked.append(more["limit"])
+        return tasks(tree, **more)
+
+    monkeypatch.setattr(api.store.reads, "tasks", counting)
+    page = await read(api.admin, f"/v1/trees/{told['id']}/tasks", limit=1000)
+    assert (len(page["items"]), page["next"]) == (41, None)
+    assert max(asked) == paging.MAX_STEP
