@@ -5,7 +5,8 @@ dependency returned, or for a part of it (JSON Pointer, RFC 6901). Nothing is ev
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Raw, json
@@ -53,7 +54,7 @@ def effective(
     """
     explicit: dict[str, JsonValue] = {} if written is EMPTY_OBJECT else json.decode(written)
     if explicit and _may_refer(written):
-        resolved = _resolve(explicit, dict(dependencies))
+        resolved = _resolve(explicit, _Results(dependencies, _references(explicit)))
         if not isinstance(resolved, dict):  # the inputs as a whole were a reference
             raise EmptyPointer(explicit[REFERENCE], explicit.get("pointer", ""), "no object")
         explicit = resolved
@@ -102,14 +103,44 @@ def _is_reference(value: dict[str, JsonValue]) -> bool:
     )
 
 
-def _resolve(value: JsonValue, results: dict[str, Callable[[], JsonValue]]) -> JsonValue:
+class _Results:
+    """Results by key, each had once however many ``references`` there are to it: these get copies
+    of their parts then, so that none sees what is done with another.
+    """
+
+    def __init__(
+        self,
+        dependencies: Sequence[tuple[str, Callable[[], JsonValue]]],
+        references: Iterable[str],
+    ) -> None:
+        self._results = dict(dependencies)
+        self._times = Counter(references)
+        self._kept: dict[str, JsonValue] = {}
+
+    def part(self, key: str, pointer: str) -> JsonValue:
+        """Raises `EmptyPointer`."""
+        result = self._results.get(key)
+        if result is None:
+            raise EmptyPointer(key, pointer)
+        if self._times[key] == 1:
+            return at_pointer(result(), key, pointer)
+        if key not in self._kept:
+            self._kept[key] = result()
+        return _copied(at_pointer(self._kept[key], key, pointer))
+
+
+def _copied(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {name: _copied(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    return value
+
+
+def _resolve(value: JsonValue, results: _Results) -> JsonValue:
     if isinstance(value, dict):
         if _is_reference(value):
-            key, pointer = value[REFERENCE], value.get("pointer", "")
-            result = results.get(key)
-            if result is None:
-                raise EmptyPointer(key, pointer)
-            return at_pointer(result(), key, pointer)
+            return results.part(value[REFERENCE], value.get("pointer", ""))
         return {name: _resolve(item, results) for name, item in value.items()}
     if isinstance(value, list):
         return [_resolve(item, results) for item in value]

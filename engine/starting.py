@@ -1,6 +1,7 @@
 """From ready tasks to calls: slots are taken, inputs prepared, the start goes into the turn."""
 
 from collections.abc import Iterable
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from msgspec import Raw, Struct
@@ -47,6 +48,8 @@ class Starter:
         self.preparer = Preparer(executors, backend, dispatch)
         self._slowly = Slowly(engine, self, dispatch)
         self._active: dict[tuple[str, str], _Active] = {}
+        self._asking: dict[Actor, list[Entry]] = {}
+        """By tree, those that wait until it has asked for a place for another one."""
         self.held = False
 
     @property
@@ -72,6 +75,7 @@ class Starter:
             waiting.cancel()
             self._dispatch.free(keys)
         actor.preparing.clear()
+        self._asking.pop(actor, None)
         if actor.tree.ready or actor.tree.delayed:
             self._dispatch.forget(actor)
         return [active.call for active in taken]
@@ -107,12 +111,27 @@ class Starter:
         if self.held:
             return
         for entry in self._dispatch.ready():
-            actor, n = entry[2], entry[3]
-            if actor.driven and n not in actor.preparing and self.is_startable(actor, n):
-                try:
-                    self._try_start(turn, entry, actor, actor.tree.at_n(n))
-                except Exception as error:  # noqa: BLE001 - the other trees have done nothing
-                    contain(self._engine, turn, actor, error)
+            self._start_one(turn, entry)
+        for actor in list(self._asking):
+            self._ask_next(turn, actor)
+
+    def _start_one(self, turn: Turn, entry: Entry) -> None:
+        actor, n = entry[2], entry[3]
+        if actor.driven and n not in actor.preparing and self.is_startable(actor, n):
+            try:
+                self._try_start(turn, entry, actor, actor.tree.at_n(n))
+            except Exception as error:  # noqa: BLE001 - the other trees have done nothing
+                contain(self._engine, turn, actor, error)
+
+    def _ask_next(self, turn: Turn, actor: Actor) -> None:
+        """A tree asks for one place under a concurrency key a turn: the next of those that want
+        one, in the order of the queue.
+        """
+        asking = self._asking.get(actor, [])
+        while asking and actor not in turn.provisional:
+            self._start_one(turn, heappop(asking))
+        if not asking:
+            self._asking.pop(actor, None)
 
     def is_startable(self, actor: Actor, n: int) -> bool:
         """Whether the task may (still) start."""
@@ -130,7 +149,7 @@ class Starter:
             return
         kind, keys = place
         if actor in turn.provisional and task.spec.policy.concurrency is not None:
-            self._engine.soon(actor, task.n)
+            heappush(self._asking.setdefault(actor, []), entry)
             return
         if not self._dispatch.take(entry, keys):
             return
@@ -216,6 +235,7 @@ class Starter:
         for actor, start in list(turn.provisional.items()):
             if not self.is_startable(actor, start.entry[3]):
                 self._dispatch.free(start.keys)
+                self._wake(actor)
                 continue
             try:
                 writes.append(Write(actor, (start.to_append(),), start))
@@ -228,6 +248,7 @@ class Starter:
         start.actor.accepted(start.facts)
         start.actor.ripe.discard(start.entry[3])
         self.activate(start.call, start.keys)
+        self._wake(start.actor)
 
     def refused(self, start: Provisional) -> None:
         """It was not stored, or its tree has been lost meanwhile.
@@ -236,6 +257,13 @@ class Starter:
         """
         self._dispatch.free(start.keys)
         self._engine.loop.call_later(LOOK_AGAIN, self._engine.soon, start.actor, start.entry[3])
+        self._wake(start.actor)
+
+    def _wake(self, actor: Actor) -> None:
+        """The tree may ask for another place in the next turn."""
+        asking = self._asking.get(actor)
+        if asking:
+            self._engine.soon(actor, heappop(asking)[3])
 
     # -- after a restart
 

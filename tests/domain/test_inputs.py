@@ -68,6 +68,20 @@ class TestReferences:
         assert effective(written, [("b", lambda: [1, 2])], [])["x"] == 2
         assert list(references(written)) == ["b"]
 
+    def test_a_result_is_had_once_and_each_reference_gets_its_own_part(self) -> None:
+        had: list[str] = []
+
+        def result() -> Any:
+            had.append("a")
+            return {"items": [[1], {"x": [2]}]}
+
+        written = {"one": from_("a", "/items"), "two": [from_("a", "/items")], "all": from_("a")}
+        given = effective(raw(written), [("a", result)], ["one", "two", "all"])
+        assert had == ["a", "a"]  # once for the references, once for what is declared
+        given["one"][1]["x"].append(3)
+        assert given["two"] == [[[1], {"x": [2]}]]
+        assert given["all"] == {"items": [[1], {"x": [2]}]}
+
     def test_a_value_that_looks_like_a_reference_is_not_followed(self) -> None:
         results = {"a": {"x": from_("b")}, "b": 1}
         assert given_inputs({"v": from_("a", "/x")}, results, declared=[]) == {"v": from_("b")}

@@ -11,6 +11,7 @@ from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import CommitUnknown, StaleVersion, StoreFull
 from aipartnerupflow.engine.lifecycle import resume
 from aipartnerupflow.engine.ports import Call, Unit
+from aipartnerupflow.engine.starting import Starter
 from tests.support.bench import Bench, MakeBench, fan, one, until
 from tests.support.works import Gate, broken, deaf, endless
 
@@ -306,3 +307,44 @@ async def test_a_group_begins_with_a_child_that_needs_a_place(bench: Bench) -> N
         "tree.created", "tree.submitted", "tree.claimed",
         "task.started", "task.started", "task.started",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("most", [10, 1_000])
+async def test_many_that_wait_for_a_place_are_not_looked_at_again_and_again(
+    bench: Bench, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    good = Starter._try_start
+
+    def counted(self: Starter, *arguments: Any) -> None:
+        looks.append(1)
+        good(self, *arguments)
+
+    monkeypatch.setattr(Starter, "_try_start", counted)
+    assert await bench.run(fan(500, **limit(most))) == "completed"
+    assert len(looks) < 5 * 500
+
+
+async def test_those_that_wait_for_their_turn_to_ask_keep_their_order(bench: Bench) -> None:
+    tasks = [
+        {"id": f"t{n}", "name": "noop", "parent_id": "r", "priority": n % 3, **limit(1_000)}
+        for n in range(12)
+    ]
+    assert await bench.run([{"id": "r", "name": "group"}, *tasks]) == "completed"
+    assert bench.started() == [f"t{n}" for n in sorted(range(12), key=lambda n: (n % 3, n))]
+
+
+async def test_a_pause_between_them_loses_none(bench: Bench) -> None:
+    bench.on("noop", Counted())
+    actor = await bench.submit(fan(20, **limit(3)))
+    await asyncio.sleep(1.5)
+    await bench.ask("pause")
+    await asyncio.sleep(10)
+    before = len(bench.started())
+    assert before < 20
+    await asyncio.sleep(10)
+    assert len(bench.started()) == before
+    await bench.ask("unpause")
+    assert await actor.waiter() == "completed"
+    assert len(bench.started()) == 20
+    assert bench.engine.starter._asking == {}
