@@ -94,7 +94,8 @@ def signal(
     received = e.SignalReceived(
         at=stamp.at, by=stamp.by, cause=stamp.cause, id=id, name=name, payload=payload or UNSET
     )
-    waiting = [n for n in _listeners(tree, signals).get(name, ()) if n in tree.waiting]
+    listeners = _listeners(tree, signals).get(name, ())
+    waiting = [n for n in listeners if _waits_for(tree.at_n(n), name)]
     if not waiting:
         return [received]
     task = tree.at_n(min(waiting, key=tree.waiting.__getitem__))
@@ -120,6 +121,10 @@ def require_signal(tree: Tree, name: str, signals: set[int]) -> list[Task]:
             f"all tasks that wait for {quoted(name)} in tree {tree.id} have ended"
         )
     return open_tasks
+
+
+def _waits_for(task: Task, name: str) -> bool:
+    return isinstance(task.phase, Waiting) and task.phase.signal == name
 
 
 def _listeners(tree: Tree, signals: set[int]) -> dict[str, list[int]]:
