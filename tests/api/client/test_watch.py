@@ -53,7 +53,7 @@ def test_every_version_is_seen_once_over_cuts_a_kill_and_a_restart(
             line.cut()
         follower.join(30)
         assert not follower.is_alive()
-        assert line.cuts > 5
+        assert line.cuts >= 3  # after that the run may be over before it is cut
         with Client(server.url, server.token) as client:
             last = client.settled(id, timeout=30)
         assert [event.version for event in seen] == list(range(1, last.version + 1))
