@@ -17,6 +17,7 @@ import struct
 import sys
 from asyncio import FIRST_COMPLETED
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -159,12 +160,20 @@ class Driver:
             actor = await create(self._engine, new, wiring.new_id, observers=[self._observer(id)])
         except CommitUnknown:
             ledger("acks").write(("unknown", id))
+            self._running.add(asyncio.ensure_future(self._come_of(id)))
         except ApflowError as error:
             ledger("acks").write(("denied", id, type(error).__name__))
             await asyncio.sleep(DENIED)
         else:
             ledger("acks").write(("submitted", actor.tree.id))
             self._follow(actor)
+
+    async def _come_of(self, id: str) -> None:
+        """A tree whose fate is not known is not given up: where it is stored it is run."""
+        actor = self._engine.actors.get(id)
+        if actor is not None:
+            with suppress(ApflowError):
+                await actor.waiter()
 
     def _observer(self, tree: str) -> Observer:
         return partial(told, self._plan.url, tree)
