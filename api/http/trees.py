@@ -141,6 +141,9 @@ async def list_trees(
     """A page of trees; `next`, also as a `Link`, leads to the one after it."""
     server: Server = request.app.state.server
     if id_prefix is not None:
+        others = (status, user, name, executor, error, since, until, after)
+        if draft or any(each is not None for each in others):
+            raise InvalidInput("id_prefix is looked up by itself; leave out all filters but limit")
         own = await asyncio.to_thread(_beginning, server, id_prefix, caller, limit)
         return Json(Page(own, None))
     wanted = {

@@ -603,3 +603,13 @@ async def test_a_page_of_tasks_is_read_a_few_at_a_time(
     page = await read(api.admin, f"/v1/trees/{told['id']}/tasks", limit=1000)
     assert (len(page["items"]), page["next"]) == (41, None)
     assert max(asked) == paging.MAX_STEP
+
+
+@pytest.mark.parametrize(
+    "other", ["until=true", "status=completed", "draft=true", "after=3", "name=a", "user=ann"]
+)
+async def test_a_beginning_of_an_id_is_looked_up_by_itself(api: Api, other: str) -> None:
+    answer = await api.admin.get(f"/v1/trees?id_prefix=a&{other}")
+    assert answer.status_code == 422
+    assert "by itself" in answer.json()["detail"]
+    assert (await api.admin.get("/v1/trees?id_prefix=a&limit=3")).status_code == 200
