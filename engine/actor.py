@@ -52,18 +52,9 @@ class Actor:
         self._ended: str | ApflowError | None = None
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the state is what is stored and what is pending, to the event."""
-        return self.tree.version == self.stored + len(self.pending)
-
-    @property
     def is_lost(self) -> bool:
         """Whether this engine has given it up."""
         return isinstance(self._ended, ApflowError)
-
-    def drop_pending(self) -> None:
-        """Nothing more of it is to be stored."""
-        self.pending, self.answered, self.new_blobs = [], [], {}
 
     def apply(self, facts: Sequence[AnyEvent]) -> None:
         """Take facts into the state and into what is to be stored next."""

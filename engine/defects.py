@@ -19,14 +19,13 @@ LONGEST_PAUSE: Final = 60.0
 def contain(engine: "Engine", turn: "Turn", actor: "Actor", error: Exception) -> None:
     """Let go of the tree, and tell who waits for it; the loop's exception handler gets the error.
 
-    What was decided before the defect showed is stored with this turn, unless its own step may be
-    half done, or nothing of the tree is stored yet. What is stored is right either way: the tree is
-    taken up again from there.
+    What was decided before the defect showed is pending as a whole, and stored with this turn; of a
+    tree that was never stored nothing is. The tree is taken up again from what is stored: its state
+    here may be half changed.
     """
     told = Defect(actor.tree.id)
     tell(engine, f"a defect showed in tree {actor.tree.id}", error)
-    if not actor.is_whole or not actor.stored:
-        actor.drop_pending()
+    if not actor.stored:
         turn.touched.pop(actor, None)
     start = turn.drop(actor, told)
     if start is not None:

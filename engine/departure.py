@@ -133,7 +133,7 @@ class Departure:
                 turn.follow(actor)
             except Exception as error:  # noqa: BLE001 - the others are to be released
                 tell(self._engine, f"a defect showed in tree {actor.tree.id}", error)
-            if actor.pending and actor.is_whole:
+            if actor.pending:
                 units.append((actor.to_append(),))
         results = self._engine.committer.commit(units) if units else []
         for refused in filter(None, results):

@@ -75,7 +75,6 @@ class Starter:
             waiting.cancel()
             self._dispatch.free(keys)
         actor.preparing.clear()
-        self._asking.pop(actor, None)
         if actor.tree.ready or actor.tree.delayed:
             self._dispatch.forget(actor)
         return [active.call for active in taken]

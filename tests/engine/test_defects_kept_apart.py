@@ -10,6 +10,7 @@ from aipartnerupflow.domain import decide
 from aipartnerupflow.domain import events as e
 from aipartnerupflow.domain.errors import Defect
 from aipartnerupflow.engine import actor as actors
+from aipartnerupflow.engine import lifecycle
 from aipartnerupflow.engine.judge import Judge
 from aipartnerupflow.engine.lifecycle import resume
 from aipartnerupflow.engine.ports import Call
@@ -101,7 +102,35 @@ async def test_nothing_is_written_behind_what_is_half_done(bench: Bench, breaks:
     await asyncio.sleep(5)
     assert check_log(bench.journal.log) == []
     assert "tree.settled" not in bench.topics("bad")
+    assert bench.story("bad-2") == ["task.started", "task.waiting"]
     assert await (await bench.take("bad")).waiter() == "completed"
+
+
+async def test_what_was_reported_before_is_kept_and_nothing_follows_from_half_a_state(
+    bench: Bench, breaks: Breaks
+) -> None:
+    async def a_second(call: Call) -> None:
+        await asyncio.sleep(1)
+
+    bench.on("second", a_second)
+    broken = breaks(actors, "evolve", lambda _, fact: isinstance(fact, e.TaskCompleted)
+                    and fact.task != "bad" and seen_one(), late=True)  # fmt: skip
+    seen: list[int] = []
+
+    def seen_one() -> bool:
+        seen.append(1)
+        return len(seen) == 2
+
+    both = [{"id": f"bad-{n}", "name": "second", "parent_id": "bad"} for n in (1, 2)]
+    bad = await bench.submit([{"id": "bad", "name": "group"}, *both])
+    with pytest.raises(Defect):
+        await bad.waiter()
+    assert broken.calls == 1
+    await until(lambda: not bench.engine.leaving)
+    assert check_log(bench.journal.log) == []
+    assert [t for t in bench.topics("bad") if t == "task.completed"] == ["task.completed"]
+    assert await (await bench.take("bad")).waiter() == "completed"
+    assert len(bench.started()) == 3
 
 
 async def test_what_was_reported_before_a_start_broke_is_stored(
@@ -212,7 +241,7 @@ async def test_it_is_not_taken_up_while_something_of_it_still_runs(
     assert bench.facts(e.TreeSettled)[0].status == "completed"
 
 
-@pytest.mark.parametrize("where", ["claim", "arm_all"])
+@pytest.mark.parametrize("where", ["claim", "arm_all", "load"])
 async def test_a_tree_that_cannot_be_taken_up_costs_the_others_nothing(
     where: str, bench: Bench, breaks: Breaks
 ) -> None:
@@ -222,6 +251,8 @@ async def test_a_tree_that_cannot_be_taken_up_costs_the_others_nothing(
     bench.crash("engine-2")
     if where == "claim":
         breaks(decide, "claim", lambda tree, *_: tree.id == "t0")
+    elif where == "load":
+        breaks(lifecycle, "load", lambda _, id: id == "t0")
     else:
         breaks(Timers, "arm_all", lambda _, actor: actor.tree.id == "t0")
     resumed = await resume(bench.engine)
