@@ -2,7 +2,7 @@
 
 import pytest
 
-from aipartnerupflow.domain.decide import claim, complete, fail, progress, release, save
+from aipartnerupflow.domain.decide import claim, complete, fail, progress, release, save, signal
 from aipartnerupflow.domain.errors import InvalidTransition
 from aipartnerupflow.domain.specs import ErrorInfo, Policy, RetryPolicy
 from aipartnerupflow.domain.tree import Waiting
@@ -127,3 +127,8 @@ def test_a_re_run_waits_anew() -> None:
     again.when(wait, "a", until=at(140), stamp=stamp(80)).then(
         started("a", called=False, generation=2), waiting("a", at(140))
     )
+
+
+def test_a_signal_reaches_nothing_that_waits_for_a_time() -> None:
+    said = WAITS.when(signal, "1", "a", None, stamp=stamp(6), signals={0})
+    assert [fact.topic for fact in said.facts] == ["signal.received"]

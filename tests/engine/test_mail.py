@@ -1,7 +1,7 @@
 """Commands that cross processes: the owner answers, or whoever asked does it himself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -400,3 +400,21 @@ async def test_so_is_one_whose_owner_died_and_which_breaks_here(
     with pytest.raises(Defect):
         done_of(bench.inbox.outcome(command.id) or b"")
     assert pause_breaks.tries == 1
+
+
+async def test_a_look_into_the_inbox_that_breaks_is_not_the_last(
+    bench: Bench, owner: Node, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    good, left = bench.inbox.pending, [ZeroDivisionError()]
+
+    def breaks(engine: str) -> Sequence[Command]:
+        if left:
+            raise left.pop()
+        return good(engine)
+
+    monkeypatch.setattr(bench.inbox, "pending", breaks)
+    await asyncio.sleep(1)
+    assert not left
+    await sender.send(bench.command("cancel"))
+    assert "tree.cancel_requested" in bench.topics()

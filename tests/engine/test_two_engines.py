@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import pytest
 
@@ -224,6 +225,25 @@ async def test_after_a_silence_an_engine_drops_what_others_ended(bench: Bench) -
     assert first.engine.actors == {}
     with pytest.raises(StaleVersion):
         await actor.waiter()
+
+
+async def test_a_beat_that_breaks_is_not_the_last(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    liveness = bench.node.liveness
+    liveness.beat_every = 3.0
+    good, left = liveness.beat, [ZeroDivisionError()]
+
+    def breaks(executors: Sequence[str]) -> bool:
+        if left:
+            raise left.pop()
+        return good(executors)
+
+    monkeypatch.setattr(liveness, "beat", breaks)
+    bench.engine.serve(beat(bench.engine))
+    await asyncio.sleep(10)
+    assert len(liveness.beats) == 2
 
 
 async def test_a_beat_that_comes_too_late_makes_it_look(bench: Bench, gate: Gate) -> None:
