@@ -23,13 +23,10 @@ async def dial(guard: Guard, host: str, port: int, *, private_only: bool = False
     Raises as `Guard.pin` does, and `Unreached`.
     """
     pinned = await guard.pin(host, port, private_only=private_only)
-    failed: OSError | None = None
-    for address in pinned.addresses:
-        try:
-            return await _connected(address, port)
-        except OSError as error:  # a TimeoutError is one
-            failed = error
-    raise Unreached("no connection to the target") from failed
+    try:
+        return await pinned.first(lambda address: _connected(address, port), OSError)
+    except OSError as error:  # a TimeoutError is one
+        raise Unreached("no connection to the target") from error
 
 
 async def _connected(address: str, port: int) -> socket.socket:

@@ -7,7 +7,7 @@ of those addresses, never to the name again: what answers differently the second
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ from .lookups import TooMany, system_resolve
 MAX_HOST: Final = 253
 _NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 
+T = TypeVar("T")
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a name, as text. Raises OSError."""
 
@@ -36,6 +37,16 @@ class Pinned(Struct, frozen=True):
     host: str
     port: int
     addresses: tuple[str, ...]
+
+    async def first(self, connect: Callable[[str], Awaitable[T]], *failures: type[Exception]) -> T:
+        """What comes of the first address that can be connected to; with none, the last failure."""
+        *others, last = self.addresses
+        for address in others:
+            try:
+                return await connect(address)
+            except failures:
+                continue  # the next address may answer
+        return await connect(last)
 
 
 class Guard:

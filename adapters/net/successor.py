@@ -56,15 +56,13 @@ class _Backend(httpcore2.AsyncNetworkBackend):
             raise httpcore2.ConnectError(str(error)) from error
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout("the name was not resolved in time") from error
-        *others, last = pinned.addresses
-        for address in others:
-            try:
-                return await self._network.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                continue  # the next address may answer
-        return await self._network.connect_tcp(last, port, timeout, local_address, socket_options)
+
+        async def connect(address: str) -> httpcore2.AsyncNetworkStream:
+            return await self._network.connect_tcp(
+                address, port, timeout, local_address, socket_options
+            )
+
+        return await pinned.first(connect, httpcore2.ConnectError, httpcore2.ConnectTimeout)
 
     async def connect_unix_socket(
         self,

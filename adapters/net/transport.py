@@ -48,15 +48,13 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectError(str(error)) from error
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("the name was not resolved in time") from error
-        *others, last = pinned.addresses
-        for address in others:
-            try:
-                return await self._network.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue  # the next address may answer
-        return await self._network.connect_tcp(last, port, timeout, local_address, socket_options)
+
+        async def connect(address: str) -> httpcore.AsyncNetworkStream:
+            return await self._network.connect_tcp(
+                address, port, timeout, local_address, socket_options
+            )
+
+        return await pinned.first(connect, httpcore.ConnectError, httpcore.ConnectTimeout)
 
     async def connect_unix_socket(
         self,

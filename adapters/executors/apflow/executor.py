@@ -11,6 +11,7 @@ from ...net.http import Http, Unanswered
 from ...net.transport import trusted
 from ...net.trust import CA_FILE
 from ..base import BaseTask, Inputs
+from ..configured import with_attributes
 from .after import After
 from .remote import Away, Remote, RemoteRefused, RemoteTimeout, outgoing
 from .rpc import READS, RemoteCall
@@ -62,13 +63,7 @@ class ApflowApiExecutor(BaseTask):
         """A factory whose executors reach what the operator allows."""
         guard = Guard(settings.get("APFLOW_PRIVATE_TARGETS", ()))
         tls = trusted(settings.get(CA_FILE))
-
-        def make(**params: Any) -> ApflowApiExecutor:
-            executor = cls(**params)
-            executor.judge, executor.tls = guard, tls
-            return executor
-
-        return make
+        return with_attributes(cls, judge=guard, tls=tls)
 
     @classmethod
     def safe_to_repeat(cls, inputs: Inputs) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 from ....domain.errors import InvalidInput
 from ..base import BaseTask, Inputs
+from ..configured import with_attributes
 from ..processes.running import Finished, run
 from ..secrets import holds_secret
 from ..telling import Telling
@@ -83,13 +84,7 @@ class CommandExecutor(BaseTask):
         The policy never comes through the constructor: what that is given stands in the task.
         """
         policy = CommandPolicy.from_settings(settings)
-
-        def make(**params: Any) -> CommandExecutor:
-            executor = cls(**params)
-            executor.policy = policy
-            return executor
-
-        return make
+        return with_attributes(cls, policy=policy)
 
     async def execute(self, inputs: Inputs) -> dict[str, Any]:
         """``{success, return_code, stdout, stderr}``; ``error`` where it was ended by force."""

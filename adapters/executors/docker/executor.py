@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from ....domain.errors import InvalidInput
 from ..base import BaseTask, Inputs
 from ..command.executor import words
+from ..configured import with_attributes
 from ..secrets import holds_secret
 from ..telling import Telling
 from .engine import Engine, EngineAway, EngineRefused
@@ -57,13 +58,7 @@ class DockerExecutor(BaseTask):
     def configured(cls, settings: Mapping[str, Any]) -> Callable[..., "DockerExecutor"]:
         """A factory whose containers keep to what the operator allows."""
         policy = DockerPolicy.from_settings(settings)
-
-        def make(**params: Any) -> DockerExecutor:
-            executor = cls(**params)
-            executor.policy = policy
-            return executor
-
-        return make
+        return with_attributes(cls, policy=policy)
 
     @classmethod
     def safe_to_repeat(cls, inputs: Inputs) -> bool:

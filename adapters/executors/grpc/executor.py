@@ -12,6 +12,7 @@ from ...net.guard import Guard
 from ...net.transport import written
 from ...net.trust import CA_FILE
 from ..base import BaseTask, Inputs
+from ..configured import with_attributes
 from ..errors import TransientError
 from ..secrets import holds_secret
 from .channels import Channels, Line
@@ -87,13 +88,7 @@ class GrpcExecutor(BaseTask):
         """A factory whose executors reach what the operator allows."""
         guard = Guard(settings.get("APFLOW_PRIVATE_TARGETS", ()))
         roots = written(settings.get(CA_FILE))
-
-        def make(**params: Any) -> GrpcExecutor:
-            executor = cls(**params)
-            executor.judge, executor.trusts = guard, roots or executor.trusts
-            return executor
-
-        return make
+        return with_attributes(cls, judge=guard, trusts=roots)
 
     def get_demo_result(self, task: Any, inputs: Inputs) -> dict[str, Any]:
         """An answer as a friendly service might give it."""

@@ -12,6 +12,7 @@ from ...net.guard import Guard
 from ...net.trust import CA_FILE, trusting
 from ..base import BaseTask, Inputs
 from ..command.executor import environment
+from ..configured import with_attributes
 from ..http_rules import check_headers, in_clear, port_of, split
 from ..loading import load
 from ..secrets import MIN_LENGTH, require_for
@@ -68,13 +69,7 @@ class McpExecutor(BaseTask):
         guard = Guard(settings.get("APFLOW_PRIVATE_TARGETS", ()))
         ca_file = settings.get(CA_FILE)
         trusting(ca_file)  # a wrong one is told at once
-
-        def make(**params: Any) -> McpExecutor:
-            executor = cls(**params)
-            executor.servers, executor.judge, executor.ca_file = servers, guard, ca_file
-            return executor
-
-        return make
+        return with_attributes(cls, servers=servers, judge=guard, ca_file=ca_file)
 
     @classmethod
     def safe_to_repeat(cls, inputs: Inputs) -> bool | None:

@@ -16,6 +16,7 @@ from ...net.transport import trusted
 from ...net.trust import CA_FILE
 from ...net.waits import retry_after
 from ..base import BaseTask, Inputs
+from ..configured import with_attributes
 from ..context import Context
 from ..errors import TransientError
 from ..http_rules import TRANSIENT, check_headers, in_clear, merged, place, port_of, split
@@ -87,13 +88,7 @@ class RestExecutor(BaseTask):
         """A factory whose executors reach what the operator allows."""
         guard = Guard(settings.get("APFLOW_PRIVATE_TARGETS", ()))
         tls = trusted(settings.get(CA_FILE))
-
-        def make(**params: Any) -> RestExecutor:
-            executor = cls(**params)
-            executor.judge, executor.tls = guard, tls
-            return executor
-
-        return make
+        return with_attributes(cls, judge=guard, tls=tls)
 
     @classmethod
     def safe_to_repeat(cls, inputs: Inputs) -> bool:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from ....domain.errors import ExecutorDisabled, InvalidInput
 from ...net.guard import Guard
 from ..base import BaseTask, Inputs
+from ..configured import with_attributes
 from ..secrets import SecretText, require_for
 from ..telling import Telling
 from . import scripts
@@ -97,13 +98,7 @@ class SshExecutor(BaseTask):
     def configured(cls, settings: Mapping[str, Any]) -> Callable[..., "SshExecutor"]:
         """A factory whose executors reach what the operator allows."""
         policy = SshPolicy.from_settings(settings)
-
-        def make(**params: Any) -> SshExecutor:
-            executor = cls(**params)
-            executor.policy = policy
-            return executor
-
-        return make
+        return with_attributes(cls, policy=policy)
 
     @classmethod
     def safe_to_repeat(cls, inputs: Inputs) -> bool:

@@ -20,6 +20,7 @@ from ...net.guard import Guard
 from ...net.trust import CA_FILE, distrust, trusting
 from ...net.waits import retry_after
 from ..base import BaseTask, Inputs
+from ..configured import with_attributes
 from ..errors import TransientError
 from ..http_rules import in_clear, split
 from .received import Received
@@ -100,13 +101,7 @@ class WebsocketExecutor(BaseTask):
         """A factory whose executors reach what the operator allows."""
         guard = Guard(settings.get("APFLOW_PRIVATE_TARGETS", ()))
         tls = trusting(settings.get(CA_FILE))
-
-        def make(**params: Any) -> WebsocketExecutor:
-            executor = cls(**params)
-            executor.judge, executor.checks = guard, tls or executor.checks
-            return executor
-
-        return make
+        return with_attributes(cls, judge=guard, checks=tls)
 
     def get_demo_result(self, task: Any, inputs: Inputs) -> dict[str, Any]:
         """What a friendly server might say."""
