@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from aipartnerupflow.adapters.net.guard import Guard, Unresolved
+from aipartnerupflow.adapters.net.guard import Guard, Pinned, Unresolved
 from aipartnerupflow.adapters.net.lookups import system_resolve
 from aipartnerupflow.domain.errors import InvalidInput, TargetRefused
 
@@ -191,3 +191,21 @@ async def test_the_message_says_why_and_what_to_do_but_not_what_was_given() -> N
     assert "not public (private)" in said
     assert "secret-name" not in said
     assert "10.11" not in said
+
+
+async def test_the_addresses_of_a_target_are_tried_in_turn() -> None:
+    tried: list[str] = []
+
+    async def connect(address: str) -> str:
+        tried.append(address)
+        if address != "9.9.9.9":
+            raise ConnectionRefusedError(address)
+        return address
+
+    pinned = Pinned("a.example", 80, ("8.8.8.8", "9.9.9.9", "1.1.1.1"))
+    assert await pinned.first(connect, ConnectionRefusedError) == "9.9.9.9"
+    assert tried == ["8.8.8.8", "9.9.9.9"]
+    with pytest.raises(ConnectionRefusedError, match=r"1\.1\.1\.1"):
+        await Pinned("a.example", 80, ("8.8.8.8", "1.1.1.1")).first(connect, OSError)
+    with pytest.raises(ConnectionRefusedError, match=r"8\.8\.8\.8"):
+        await Pinned("a.example", 80, ("8.8.8.8", "9.9.9.9")).first(connect, TimeoutError)
