@@ -212,6 +212,15 @@ async def test_two_servers_on_one_store_tell_each_event_once(each_url: str, plac
         assert versions == sorted(set(versions))
 
 
+async def test_a_tree_that_has_settled_gets_no_webhooks_by_another_start(each_api: Api) -> None:
+    id = await submitted(each_api, {"tasks": tree("a")})
+    await until(lambda: each_api.store.tree(id).phase == "settled")
+    hook = {"url": "https://hooks.example.com/x"}
+    answer = await each_api.admin.post(f"/v1/trees/{id}/start", json={"webhooks": [hook]})
+    assert answer.status_code == 202, answer.text
+    assert (await each_api.admin.get(f"/v1/trees/{id}/webhooks")).json()["items"] == []
+
+
 async def test_a_draft_is_started_with_webhooks(place: Path) -> None:
     with receiver() as server:
         async with serving("memory://drafts", place) as api:
